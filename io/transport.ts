@@ -1,0 +1,44 @@
+/**
+ * Byte streams between processes. `Server` and `Connection` are what the Kafka server stands on; the
+ * simulation brings its own. Data arrives as buffers that the receiver owns.
+ */
+export interface Transport {
+  /** Listens; rejects with a `ListenError` that says who holds the port when it is taken. Port 0 takes a free one. */
+  listen(address: ListenAddress, onConnection: (connection: Connection) => void): Promise<Listener>;
+  connect(address: { readonly host: string; readonly port: number }, options?: { readonly timeoutMs?: number }): Promise<Connection>;
+}
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Listener {
+  readonly host: string;
+  readonly port: number;
+  /** Stops accepting; open connections stay. */
+  close(): Promise<void>;
+}
+
+export interface Connection {
+  readonly remote: string;
+  /** Set once, right after the connection appeared. No event is delivered before it is set. */
+  setHandler(handler: ConnectionHandler): void;
+  /** Queues all buffers in order (one writev). Returns false when the peer is slow: `onDrain` follows. */
+  write(chunks: readonly Uint8Array[]): boolean;
+  /** Bytes queued and not yet handed to the kernel. */
+  pendingWriteBytes(): number;
+  pauseReading(): void;
+  resumeReading(): void;
+  /** Sends what is queued, then closes. */
+  end(): void;
+  /** Closes at once. `onClose` still follows, once. */
+  destroy(): void;
+}
+
+export interface ConnectionHandler {
+  onData(chunk: Buffer): void;
+  onDrain(): void;
+  /** Once, whatever the reason; nothing follows. */
+  onClose(): void;
+}

@@ -1,0 +1,4 @@
+/** Every setting of a broker. */
+export interface BrokerConfig {
+  readonly nodeId: number;
+}

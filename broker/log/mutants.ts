@@ -1,0 +1,18 @@
+/**
+ * Deliberate bugs, for one purpose: to show that the simulation finds them (faults.md §6, "no test that cannot fail").
+ * Only tests can switch one on; the set is empty in every real process.
+ */
+export const mutantNames = [
+  'ack-before-durable',
+  'ack-out-of-order',
+  'ignore-412',
+  'any-412-is-success',
+  'other-bytes-under-used-number',
+  'skip-seal',
+  'forget-producer-state-on-recovery',
+  'reuse-node-epoch',
+  'collect-too-early',
+] as const;
+
+export type Mutant = (typeof mutantNames)[number];
+export type Mutants = ReadonlySet<Mutant>;

@@ -1,0 +1,105 @@
+/**
+ * One numbered PUT: one number, one byte string, for ever (design §3). Repeats the same bytes until the store's
+ * answer is final, and reads what stands there when something does.
+ */
+import { sleep, type Clock } from '../../../io/clock.ts';
+import type { ObjectStore, ReadOutcome } from '../../../io/object/object-store.ts';
+import type { Random } from '../../../io/random.ts';
+import { FormatError } from '../../../std/byte-reader.ts';
+import type { AssembledObject } from '../format/stored-object.ts';
+import { isSameObject } from '../format/stored-object.ts';
+import { decodeTrailer, trailerBytes } from '../format/trailer.ts';
+import type { Mutants } from '../mutants.ts';
+
+export type PutResult =
+  | { readonly kind: 'durable' }
+  /** A seal stands under this number. */
+  | { readonly kind: 'fenced' }
+  /** Something exists under our number that we did not write, or it was deleted under us: nothing of this incarnation can be trusted. */
+  | { readonly kind: 'lost'; readonly reason: string }
+  | { readonly kind: 'aborted' };
+
+export interface NumberedPutOptions {
+  readonly objects: ObjectStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Full-jitter backoff between attempts: up to `baseBackoffMs · 2^n`, at most `maxBackoffMs`. */
+  readonly baseBackoffMs: number;
+  readonly maxBackoffMs: number;
+  /** An identical second attempt starts when the first one has not answered after this long; undefined: never. */
+  readonly hedgeAfterMs?: () => number | undefined;
+  readonly signal: AbortSignal;
+  /** Each attempt that did not end it: the store is unreachable (`unknown`) or will not take it soon (`refused`). */
+  readonly onTrouble: (kind: 'unknown' | 'refused', cause: string, attempt: number) => void;
+  /** Our own earlier attempt had been applied although its answer was lost. */
+  readonly onOwnObjectFound: () => void;
+  readonly mutants?: Mutants;
+}
+
+export async function numberedPut(key: string, object: AssembledObject, options: NumberedPutOptions): Promise<PutResult> {
+  for (let attempt = 1; ; attempt++) {
+    const outcome = await createHedged(key, object, options);
+    if (outcome.kind === 'created') return { kind: 'durable' };
+    if (outcome.kind === 'exists') {
+      if (options.mutants?.has('any-412-is-success')) return { kind: 'durable' };
+      const settled = await settleExisting(key, object, options);
+      if (settled) return settled;
+      return { kind: 'aborted' };
+    }
+    if (options.signal.aborted) return { kind: 'aborted' };
+    options.onTrouble(outcome.kind, outcome.cause, attempt);
+    await backOff(attempt, options);
+    if (options.signal.aborted) return { kind: 'aborted' };
+  }
+}
+
+/**
+ * Two identical attempts at most: the second is safe because the bytes are the same. The first final answer decides;
+ * `unknown` only when both are.
+ */
+async function createHedged(key: string, object: AssembledObject, options: NumberedPutOptions) {
+  const first = options.objects.create(key, object.body);
+  const hedgeAfterMs = options.hedgeAfterMs?.();
+  if (hedgeAfterMs === undefined) return first;
+  const timer = new AbortController();
+  const early = await Promise.race([first, sleep(options.clock, hedgeAfterMs, timer.signal)]);
+  timer.abort();
+  if (early) return early;
+  const second = options.objects.create(key, object.body);
+  const either = await Promise.race([first, second]);
+  if (either.kind === 'created' || either.kind === 'exists') return either;
+  const [a, b] = await Promise.all([first, second]);
+  return a.kind === 'created' || a.kind === 'exists' ? a : b;
+}
+
+async function settleExisting(key: string, object: AssembledObject, options: NumberedPutOptions): Promise<PutResult | undefined> {
+  for (let attempt = 1; ; attempt++) {
+    const outcome: ReadOutcome = await options.objects.readTail(key, trailerBytes);
+    if (outcome.kind === 'missing') return { kind: 'lost', reason: `${key} exists and is missing at once: deleted under us` };
+    if (outcome.kind === 'found') return compare(key, object, outcome.bytes, outcome.sizeBytes, options);
+    if (options.signal.aborted) return undefined;
+    options.onTrouble(outcome.kind, outcome.cause, attempt);
+    await backOff(attempt, options);
+    if (options.signal.aborted) return undefined;
+  }
+}
+
+function compare(key: string, object: AssembledObject, tail: Buffer, sizeBytes: number, options: NumberedPutOptions): PutResult {
+  try {
+    const stored = decodeTrailer(tail, sizeBytes);
+    if (stored.kind === 'seal') return { kind: 'fenced' };
+    if (isSameObject(object.trailer, tail, sizeBytes)) {
+      options.onOwnObjectFound();
+      return { kind: 'durable' };
+    }
+    return { kind: 'lost', reason: `${key} holds other bytes, written as ${stored.kind} by node ${stored.incarnation.node} epoch ${stored.incarnation.epoch}` };
+  } catch (error) {
+    if (error instanceof FormatError) return { kind: 'lost', reason: `${key} holds something that is no object of ours: ${error.message}` };
+    throw error;
+  }
+}
+
+function backOff(attempt: number, { clock, random, baseBackoffMs, maxBackoffMs, signal }: NumberedPutOptions): Promise<void> {
+  const ceiling = Math.min(maxBackoffMs, baseBackoffMs * 2 ** Math.min(attempt - 1, 20));
+  return sleep(clock, random.float() * ceiling, signal);
+}

@@ -1,0 +1,176 @@
+/**
+ * The open group: slices of all partitions that will be uploaded together as one WAL object (design §3).
+ * Large batches stay where they arrived; small ones are copied together, so that a batch of 100 bytes does not
+ * keep a socket chunk of 64 KiB alive.
+ */
+import { crc32c, crc32cCombine } from '../../../std/crc32c.ts';
+import { ByteWriter } from '../../../std/byte-writer.ts';
+import type { TopicId } from '../../../cluster/identifiers.ts';
+import type { Durability } from '../partition-log.ts';
+import type { ObjectKey } from '../format/object-keys.ts';
+import { encodeSlices, type ProducerBatch, type Slice } from '../format/slices.ts';
+
+/** Batches below this size are copied into their slice's own buffer. */
+const copyBelowBytes = 16 * 1024;
+
+/** The partition behind a slice: told when its slice got its place and when it counts. */
+export interface SliceOwner {
+  readonly topicId: TopicId;
+  readonly partition: number;
+  readonly leaderEpoch: number;
+  readonly logStartOffset: number;
+  /** What the first slice after the opening continues; undefined for all later ones. */
+  takeBase(): ObjectKey | '' | undefined;
+  /** The slice has its number and position: part of the state from here on, but not visible. */
+  slicePlaced(object: ObjectKey, slice: Slice): void;
+  /** The slice counts: durable, with everything before it. */
+  sliceCounted(slice: SliceBuilder): void;
+}
+
+export interface AppendedBatch {
+  readonly bytes: Buffer;
+  readonly firstOffset: number;
+  readonly lastOffset: number;
+  readonly maxTimestampMs: number;
+  readonly producer: ProducerBatch | undefined;
+}
+
+export class SliceBuilder {
+  readonly owner: SliceOwner;
+  readonly group: OpenGroup;
+  readonly firstOffset: number;
+  readonly base: ObjectKey | '' | undefined;
+  /** Whole batches, each chunk beginning with one. */
+  readonly chunks: Buffer[] = [];
+  readonly chunkFirstOffsets: number[] = [];
+  readonly producers: ProducerBatch[] = [];
+  lastOffset: number;
+  length = 0;
+  maxTimestampMs = -1;
+  crc = 0;
+  #scratch: Buffer | undefined;
+  #scratchUsed = 0;
+  #scratchChunkStart = 0;
+
+  constructor(owner: SliceOwner, group: OpenGroup, firstOffset: number, base: ObjectKey | '' | undefined) {
+    this.owner = owner;
+    this.group = group;
+    this.firstOffset = firstOffset;
+    this.lastOffset = firstOffset - 1;
+    this.base = base;
+  }
+
+  append(batch: AppendedBatch): void {
+    if (batch.bytes.length < copyBelowBytes) this.#appendCopy(batch.bytes, batch.firstOffset);
+    else this.#appendView(batch.bytes, batch.firstOffset);
+    this.crc = crc32c(batch.bytes, this.crc);
+    this.length += batch.bytes.length;
+    this.lastOffset = batch.lastOffset;
+    if (batch.maxTimestampMs > this.maxTimestampMs) this.maxTimestampMs = batch.maxTimestampMs;
+    if (batch.producer) this.producers.push(batch.producer);
+  }
+
+  #appendView(bytes: Buffer, firstOffset: number): void {
+    this.chunks.push(bytes);
+    this.chunkFirstOffsets.push(firstOffset);
+    this.#scratch = undefined;
+  }
+
+  #appendCopy(bytes: Buffer, firstOffset: number): void {
+    const scratch = this.#scratch;
+    if (scratch && this.#scratchUsed + bytes.length <= scratch.length) {
+      bytes.copy(scratch, this.#scratchUsed);
+      this.#scratchUsed += bytes.length;
+      this.chunks[this.chunks.length - 1] = scratch.subarray(this.#scratchChunkStart, this.#scratchUsed);
+      return;
+    }
+    const capacity = Math.max(bytes.length, Math.min(64 * 1024, Math.max(1024, this.length * 2)));
+    this.#scratch = Buffer.allocUnsafeSlow(capacity);
+    bytes.copy(this.#scratch, 0);
+    this.#scratchUsed = bytes.length;
+    this.#scratchChunkStart = 0;
+    this.chunks.push(this.#scratch.subarray(0, bytes.length));
+    this.chunkFirstOffsets.push(firstOffset);
+  }
+}
+
+export class OpenGroup {
+  readonly slices: SliceBuilder[] = [];
+  sizeBytes = 0;
+  #durability: Deferred | undefined;
+
+  addSlice(owner: SliceOwner, firstOffset: number, base: ObjectKey | '' | undefined): SliceBuilder {
+    const slice = new SliceBuilder(owner, this, firstOffset, base);
+    this.slices.push(slice);
+    return slice;
+  }
+
+  /** How this group ends; one promise for all who wait. */
+  durability(): Promise<Durability> {
+    this.#durability ??= deferred();
+    return this.#durability.promise;
+  }
+
+  /** Tells all who wait now. A later `durability()` asks anew: a refused upload may still succeed. */
+  settle(durability: Durability): void {
+    const waiting = this.#durability;
+    this.#durability = durability === 'durable' ? settled(durability) : undefined;
+    waiting?.resolve(durability);
+  }
+
+  /** Gives every slice its place, tells the owners, and answers what has to be stored. */
+  place(object: ObjectKey): { readonly content: Buffer[]; readonly contentBytes: number; readonly contentCrc: number; readonly footer: Buffer } {
+    this.slices.sort(byPartition);
+    const content: Buffer[] = [];
+    const placed: Slice[] = [];
+    let position = 0;
+    let contentCrc = 0;
+    for (const builder of this.slices) {
+      const { owner } = builder;
+      const slice: Slice = {
+        topicId: owner.topicId,
+        partition: owner.partition,
+        leaderEpoch: owner.leaderEpoch,
+        firstOffset: builder.firstOffset,
+        lastOffset: builder.lastOffset,
+        logStartOffset: owner.logStartOffset,
+        position,
+        length: builder.length,
+        maxTimestampMs: builder.maxTimestampMs,
+        crc: builder.crc,
+        base: builder.base,
+        producers: builder.producers,
+      };
+      for (const chunk of builder.chunks) content.push(chunk);
+      contentCrc = crc32cCombine(contentCrc, builder.crc, builder.length);
+      position += builder.length;
+      placed.push(slice);
+      owner.slicePlaced(object, slice);
+    }
+    const footer = new ByteWriter(64 + placed.length * 96);
+    encodeSlices(footer, placed);
+    return { content, contentBytes: position, contentCrc, footer: footer.finish() };
+  }
+}
+
+function byPartition(a: SliceBuilder, b: SliceBuilder): number {
+  if (a.owner.topicId !== b.owner.topicId) return a.owner.topicId < b.owner.topicId ? -1 : 1;
+  return a.owner.partition - b.owner.partition;
+}
+
+interface Deferred {
+  readonly promise: Promise<Durability>;
+  readonly resolve: (durability: Durability) => void;
+}
+
+function deferred(): Deferred {
+  let resolve: (durability: Durability) => void = () => {};
+  const promise = new Promise<Durability>((r) => {
+    resolve = r;
+  });
+  return { promise, resolve };
+}
+
+function settled(durability: Durability): Deferred {
+  return { promise: Promise.resolve(durability), resolve: () => {} };
+}

@@ -42,3 +42,15 @@ export interface ConnectionHandler {
   /** Once, whatever the reason; nothing follows. */
   onClose(): void;
 }
+
+/** A port cannot be listened on. The text names the reason, the process that holds the port when it is known, and what to do. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError';
+  /** The operating system's code, such as EADDRINUSE. */
+  readonly code: string;
+
+  constructor(message: string, code: string) {
+    super(message);
+    this.code = code;
+  }
+}

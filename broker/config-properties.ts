@@ -48,7 +48,7 @@ export function readFlags(flags: readonly string[]): { readonly texts: ConfigTex
   const unreadable: string[] = [];
   for (const flag of flags) {
     const match = /^--([^=\s]+)=(.*)$/s.exec(flag);
-    if (match === null) unreadable.push(flag);
+    if (match == null) unreadable.push(flag);
     else texts.push({ key: match[1]!, text: match[2]!, source: 'flag', place: `--${match[1]}` });
   }
   return { texts, unreadable };

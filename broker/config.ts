@@ -3,9 +3,10 @@
  * broker-settings.ts and topic-settings.ts, and handed on as one typed, read-only object. Unknown keys and bad values
  * stop the start, all of them told at once: the key, the value, where it came from, what is allowed.
  */
-import { brokerSettings, inertBrokerSettings, refusedBrokerPrefixes, type BrokerSetting } from './broker-settings.ts';
+import { brokerSettings, type BrokerSetting } from './broker-settings.ts';
 import { readEnvironment, readFlags, readProperties, type ConfigSource, type ConfigText } from './config-properties.ts';
 import { parseValue, type ValueType } from './config-value.ts';
+import { inertBrokerSettings, refusedBrokerPrefixes } from './inert-settings.ts';
 import { nearestKey } from './nearest-key.ts';
 import { topicSettings } from './topic-settings.ts';
 

@@ -14,7 +14,7 @@ export function readListeners(text: string): ParsedValue<readonly ListenerSettin
   for (const item of splitList(text)) {
     const match = /^([A-Za-z][A-Za-z0-9_]*):\/\/(\[[0-9a-fA-F:.%]+\]|[^:/\s]*):(\d{1,5})$/.exec(item);
     const port = Number(match?.[3]);
-    if (match === null || port > 65_535) return { kind: 'problem', problem: `'${item}' is not protocol://host:port` };
+    if (match == null || port > 65_535) return { kind: 'problem', problem: `'${item}' is not protocol://host:port` };
     const name = match[1]!.toUpperCase();
     if (listeners.some((other) => other.name === name)) return { kind: 'problem', problem: `Each listener must have a different name, listeners: ${text}` };
     if (port !== 0 && listeners.some((other) => other.port === port))
@@ -29,7 +29,7 @@ export function readPlainProtocolMap(text: string): ParsedValue<readonly string[
   const names: string[] = [];
   for (const item of splitList(text)) {
     const match = /^([A-Za-z][A-Za-z0-9_]*):([A-Z_]+)$/.exec(item);
-    if (match === null) return { kind: 'problem', problem: `'${item}' is not NAME:PROTOCOL` };
+    if (match == null) return { kind: 'problem', problem: `'${item}' is not NAME:PROTOCOL` };
     if (match[2] !== 'PLAINTEXT' && !/^(SSL|SASL_PLAINTEXT|SASL_SSL)$/.test(match[1]!)) {
       return { kind: 'problem', problem: `Security protocol ${match[2]} is not supported yet; only PLAINTEXT is` };
     }

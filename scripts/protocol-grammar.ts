@@ -22,6 +22,7 @@ export interface KafkaMessage {
   readonly validVersions: string;
   readonly flexibleVersions?: string;
   readonly latestVersionUnstable?: boolean;
+  readonly listeners?: readonly string[];
   readonly fields: readonly KafkaField[];
   readonly commonStructs?: readonly { readonly name: string; readonly versions: string; readonly fields: readonly KafkaField[] }[];
 }
@@ -71,13 +72,14 @@ function fieldLine(field: KafkaField, versions: Range, parent: Range, latest: nu
     words.push('tag', String(field.tag));
   }
   if (field.flexibleVersions === 'none') words.push('classic');
-  if (field.default !== undefined) words.push('=', defaultOf(field.type, field.default));
+  // Kafka's generator takes "null" for null, but a bare null for no default at all.
+  if (field.default !== undefined && field.default !== null) words.push('=', defaultOf(field.type, field.default));
   return words.join(' ');
 }
 
 /** As JSON. A number stays as written: int64's largest is not a JavaScript number. */
-function defaultOf(type: string, value: string | number | boolean | null): string {
-  if (value === null || value === 'null') return 'null';
+function defaultOf(type: string, value: string | number | boolean): string {
+  if (value === 'null') return 'null';
   if (type === 'string') return JSON.stringify(value);
   return typeof value === 'string' && value.startsWith('0x') ? String(Number(value)) : String(value);
 }

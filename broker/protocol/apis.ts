@@ -27,7 +27,9 @@ export const apis: readonly Api[] = (Object.keys(ApiKeys) as ApiName[])
   })
   .sort((a, b) => a.key - b.key);
 
-const byKey: readonly (Api | undefined)[] = Array.from({ length: 1 + Math.max(...apis.map((api) => api.key)) }, (_, key) => apis.find((api) => api.key === key));
+const byKey: readonly (Api | undefined)[] = Array.from({ length: 1 + Math.max(...apis.map((api) => api.key)) }, (_, key) =>
+  apis.find((api) => api.key === key),
+);
 
 /** The API of a key read from the wire; undefined when it is none that clients may use. */
 export function apiOf(key: number): Api | undefined {

@@ -71,7 +71,12 @@ export function decodeMessage<N extends MessageName>(name: N, version: number, b
   return decodeBody(codecsOf(name), version, buffer, 0).body as MessageTypes[N];
 }
 
-function compileInto<C>(compiled: (C | undefined)[], schema: MessageSchema, version: number, compile: (layout: ReturnType<typeof layoutOf>, label: string) => C): C {
+function compileInto<C>(
+  compiled: (C | undefined)[],
+  schema: MessageSchema,
+  version: number,
+  compile: (layout: ReturnType<typeof layoutOf>, label: string) => C,
+): C {
   if (!Number.isInteger(version) || !inRange(version, schema.versions)) throw new ProtocolError(`${schema.name} has no version ${version}`);
   const codec = compile(layoutOf(schema, version), `${schema.name} v${version}`);
   compiled[version] = codec;

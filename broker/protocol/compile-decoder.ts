@@ -17,7 +17,7 @@ export function compileDecoder(layout: StructLayout, label: string): Decoder {
   const source = new DecoderSource(label);
   const value = source.struct(layout, '');
   const body = ['const end = b.length; let n = 0, tag = 0, stop = 0;', ...source.lines, 'r.pos = p;', `return ${value};`].join('\n');
-  // The text comes from our own schema and holds no input; the shapes cannot be had without it.
+  // oxlint-disable-next-line typescript/no-implied-eval -- the text comes from our own schema, no input is in it
   const factory = new Function('emptyArray', 'emptyBytes', ...source.constants.keys(), `return function decode(b, p, r) {\n${body}\n};`) as (
     ...values: unknown[]
   ) => Decoder;
@@ -169,7 +169,7 @@ class DecoderSource {
   }
 
   private initial(field: FieldLayout): string {
-    if (field.initial !== 'empty') return JSON.stringify(field.initial);
+    if (field.initial !== undefined) return JSON.stringify(field.initial);
     if (field.isArray) return 'emptyArray';
     if (typeof field.type !== 'object') return 'emptyBytes';
     const name = `initial${this.constants.size}`;
@@ -201,7 +201,7 @@ export function initialStruct(layout: StructLayout): Readonly<Record<string, unk
 }
 
 function initialValue(field: FieldLayout): unknown {
-  if (field.initial !== 'empty') return field.initial;
+  if (field.initial !== undefined) return field.initial;
   if (field.isArray) return emptyArray;
   return typeof field.type === 'object' ? initialStruct(field.type) : emptyBytes;
 }

@@ -23,8 +23,8 @@ export interface FieldLayout {
   readonly tag: number | undefined;
   /** Lengths in the compact form: unsigned varint of length + 1. */
   readonly compact: boolean;
-  /** Kafka's default: of arrays null or empty, of structs null or all fields at theirs. */
-  readonly initial: DefaultValue | 'empty';
+  /** Kafka's default; undefined: the empty array or bytes, the struct with all fields at their defaults. */
+  readonly initial: DefaultValue | undefined;
 }
 
 export const zeroUuid = 'AAAAAAAAAAAAAAAAAAAAAA';
@@ -97,9 +97,9 @@ function fieldLayout(field: FieldSchema, version: number, flexible: boolean): Fi
   };
 }
 
-function initialOf(field: FieldSchema): DefaultValue | 'empty' {
+function initialOf(field: FieldSchema): DefaultValue | undefined {
   if (field.explicitDefault !== undefined) return field.explicitDefault;
-  if (field.isArray || typeof field.type === 'object' || field.type === 'bytes') return 'empty';
+  if (field.isArray || typeof field.type === 'object' || field.type === 'bytes') return undefined;
   if (field.type === 'records') return null;
   if (field.type === 'string') return '';
   if (field.type === 'uuid') return zeroUuid;

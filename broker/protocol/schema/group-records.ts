@@ -75,7 +75,7 @@ ConsumerGroupMemberMetadataValue value 5 versions 0 flexible 0+
   subscribedTopicRegex string?
   rebalanceTimeoutMs int32 = -1
   serverAssignor string?
-  classicMemberMetadata ClassicMemberMetadata? tag 0 = null
+  classicMemberMetadata ClassicMemberMetadata? tag 0
     sessionTimeoutMs int32
     supportedProtocols []ClassicProtocol
       name string
@@ -110,7 +110,7 @@ ConsumerGroupCurrentMemberAssignmentValue value 8 versions 0 flexible 0+
   struct TopicPartitions
     topicId uuid
     partitions []int32
-    assignmentEpochs []int32? tag 0 = null
+    assignmentEpochs []int32? tag 0
 
 ShareGroupMemberMetadataKey key 10 versions 0 flexible none
   groupId string
@@ -189,7 +189,7 @@ StreamsGroupMetadataValue value 17 versions 0 flexible 0+
   epoch int32
   metadataHash int64
   validatedTopologyEpoch int32 tag 0 = -1
-  lastAssignmentConfigs []LastAssignmentConfig? tag 1 = null
+  lastAssignmentConfigs []LastAssignmentConfig? tag 1
   struct LastAssignmentConfig
     key string
     value string
@@ -251,7 +251,7 @@ StreamsGroupCurrentMemberAssignmentValue value 22 versions 0 flexible 0+
   struct TaskIds
     subtopologyId string
     partitions []int32
-    assignmentEpochs []int32? tag 0 = null
+    assignmentEpochs []int32? tag 0
 
 StreamsGroupTopologyKey key 23 versions 0 flexible none
   groupId string

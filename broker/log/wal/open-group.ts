@@ -18,13 +18,16 @@ export interface SliceOwner {
   readonly topicId: TopicId;
   readonly partition: number;
   readonly leaderEpoch: number;
-  readonly logStartOffset: number;
+  /** The log start as the next slice shall store it; readers see it when that slice counts. */
+  readonly nextLogStartOffset: number;
   /** What the first slice after the opening continues; undefined for all later ones. */
   takeBase(): ObjectKey | '' | undefined;
   /** The slice has its number and position: part of the state from here on, but not visible. */
   slicePlaced(object: ObjectKey, slice: Slice): void;
   /** The slice counts: durable, with everything before it. */
   sliceCounted(slice: SliceBuilder): void;
+  /** The slice left the log cache; its bytes must not be referenced any longer. */
+  sliceEvicted(slice: SliceBuilder): void;
 }
 
 export interface AppendedBatch {
@@ -45,6 +48,8 @@ export class SliceBuilder {
   readonly chunkFirstOffsets: number[] = [];
   readonly producers: ProducerBatch[] = [];
   lastOffset: number;
+  /** What `place` stored as the partition's log start. */
+  logStartOffset = 0;
   length = 0;
   maxTimestampMs = -1;
   crc = 0;
@@ -127,13 +132,14 @@ export class OpenGroup {
     let contentCrc = 0;
     for (const builder of this.slices) {
       const { owner } = builder;
+      builder.logStartOffset = owner.nextLogStartOffset;
       const slice: Slice = {
         topicId: owner.topicId,
         partition: owner.partition,
         leaderEpoch: owner.leaderEpoch,
         firstOffset: builder.firstOffset,
         lastOffset: builder.lastOffset,
-        logStartOffset: owner.logStartOffset,
+        logStartOffset: builder.logStartOffset,
         position,
         length: builder.length,
         maxTimestampMs: builder.maxTimestampMs,

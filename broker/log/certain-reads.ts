@@ -1,0 +1,51 @@
+/**
+ * Reads that recovery and opening cannot do without: repeated, with full-jitter backoff, until the store gives a final
+ * answer. Throttling slows recovery, it never ends a process (F44).
+ */
+import { type Clock, sleep } from '../../io/clock.ts';
+import type { ByteRange, ObjectStore, ReadOutcome } from '../../io/object/object-store.ts';
+import type { Random } from '../../io/random.ts';
+import { FormatError } from '../../std/byte-reader.ts';
+
+export interface CertainReads {
+  readonly objects: ObjectStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Ends the repetition with an `Interrupted`. */
+  readonly signal: AbortSignal;
+}
+
+/** The work was given up because its incarnation or process ends. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted';
+}
+
+const baseBackoffMs = 50;
+const maxBackoffMs = 5_000;
+
+/** Calls until the outcome is final. `unknown` and `refused` are repeated. */
+export async function untilCertain<T extends { readonly kind: string }>(
+  reads: CertainReads,
+  call: () => Promise<T>,
+): Promise<Exclude<T, { readonly kind: 'unknown' | 'refused' }>> {
+  for (let attempt = 0; ; attempt++) {
+    if (reads.signal.aborted) throw new Interrupted('the store did not answer before the end');
+    const outcome = await call();
+    if (outcome.kind !== 'unknown' && outcome.kind !== 'refused') return outcome as Exclude<T, { readonly kind: 'unknown' | 'refused' }>;
+    await sleep(reads.clock, reads.random.float() * Math.min(maxBackoffMs, baseBackoffMs * 2 ** Math.min(attempt, 10)), reads.signal);
+  }
+}
+
+/** A whole object; a missing one is corruption here. */
+export async function readWhole(key: string, reads: CertainReads): Promise<Buffer> {
+  return present(key, await untilCertain(reads, () => reads.objects.read(key)));
+}
+
+export async function readRange(key: string, range: ByteRange, reads: CertainReads): Promise<Buffer> {
+  return present(key, await untilCertain(reads, () => reads.objects.read(key, range)));
+}
+
+function present(key: string, outcome: Exclude<ReadOutcome, { kind: 'unknown' | 'refused' }>): Buffer {
+  if (outcome.kind === 'missing') throw new FormatError(`${key} is missing`);
+  return outcome.bytes;
+}

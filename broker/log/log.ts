@@ -1,0 +1,238 @@
+/**
+ * The log of one incarnation: its WAL, the partitions that it has open, their checkpoints, retention and collection.
+ * Knows no socket, request or metadata store; `ownership/` tells it what to open and writes its checkpoint pointer.
+ */
+import type { Clock, Timer } from '../../io/clock.ts';
+import type { Logger } from '../../io/logger.ts';
+import type { Metrics } from '../../io/metrics.ts';
+import type { ObjectStore } from '../../io/object/object-store.ts';
+import type { Random } from '../../io/random.ts';
+import { type Incarnation, partitionKey, type TopicId } from '../../cluster/identifiers.ts';
+import { Checkpointer } from './checkpointer.ts';
+import { Collection } from './collection.ts';
+import type { ObjectKey } from './format/object-keys.ts';
+import type { FullState } from './format/partition-state.ts';
+import { LogCache } from './log-cache.ts';
+import type { Mutants } from './mutants.ts';
+import { ObjectCatalog } from './object-catalog.ts';
+import { Partition } from './partition.ts';
+import { retainedFrom } from './retention.ts';
+import type { StoredReader } from './stored-reader.ts';
+import type { TopicLogConfig } from './topic-log-config.ts';
+import { type WalEnd, type WalLimits, WalWriter } from './wal/wal-writer.ts';
+
+export interface LogLimits {
+  readonly wal: WalLimits;
+  readonly logCacheBytes: number;
+  /** A checkpoint is written when this many bytes were appended since the last one, … */
+  readonly checkpointBytes: number;
+  /** … or when something changed and the last one is this old. */
+  readonly checkpointIntervalMs: number;
+  readonly retentionIntervalMs: number;
+  /** How often the log looks whether any of its background work is due. */
+  readonly tickMs: number;
+  readonly collectionDelayMs: number;
+  readonly maxProducersPerPartition: number;
+  readonly producerExpirationMs: number;
+  readonly maxDecompressedBytes: number;
+}
+
+export interface LogOptions {
+  readonly objects: ObjectStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly incarnation: Incarnation;
+  readonly limits: LogLimits;
+  readonly stored: StoredReader;
+  /**
+   * Writes the checkpoint pointer, comparing that nobody claimed this incarnation; resolves with whether it stands
+   * *for certain* ("proven"). A refusal means that this incarnation is being taken over.
+   */
+  readonly provePointer: (checkpoint: ObjectKey) => Promise<'proven' | 'refused' | 'given up'>;
+  readonly onEnd: (end: WalEnd) => void;
+  readonly mutants?: Mutants;
+}
+
+export interface OpenPartition {
+  readonly topicId: TopicId;
+  readonly topic: string;
+  readonly partition: number;
+  readonly leaderEpoch: number;
+  readonly state: FullState;
+  readonly base: ObjectKey | '';
+  readonly config: () => TopicLogConfig;
+}
+
+export class Log {
+  readonly wal: WalWriter;
+  readonly catalog = new ObjectCatalog();
+  readonly #options: LogOptions;
+  readonly #partitions = new Map<string, Partition>();
+  readonly #checkpointer = new Checkpointer(this.catalog);
+  readonly #collection: Collection;
+  readonly #cache: LogCache;
+  #tick: Timer | undefined;
+  #bytesSinceCheckpoint = 0;
+  #checkpointedAtMs: number;
+  #retentionAtMs: number;
+  #checkpointing: Promise<boolean> | undefined;
+  #state: 'open' | 'closing' | 'closed' = 'open';
+
+  constructor(options: LogOptions) {
+    const { objects, clock, random, logger, metrics, incarnation, limits } = options;
+    this.#options = options;
+    this.#cache = new LogCache({ budgetBytes: limits.logCacheBytes, metrics });
+    this.wal = new WalWriter({
+      objects,
+      clock,
+      random,
+      logger,
+      metrics,
+      incarnation,
+      limits: limits.wal,
+      onGroupCounted: (group) => {
+        this.#cache.add(group);
+        this.#bytesSinceCheckpoint += group.sizeBytes;
+      },
+      onPlaced: (key, sizeBytes) => this.catalog.add(key, sizeBytes),
+      onEnd: (end) => this.#end(end),
+      ...(options.mutants ? { mutants: options.mutants } : {}),
+    });
+    this.#collection = new Collection({ objects, clock, logger, metrics, delayMs: limits.collectionDelayMs, batchSize: 1000 });
+    this.#checkpointedAtMs = clock.monotonicMs();
+    this.#retentionAtMs = clock.monotonicMs();
+    this.#scheduleTick();
+  }
+
+  get partitions(): Iterable<Partition> {
+    return this.#partitions.values();
+  }
+
+  find(topicId: TopicId, partition: number): Partition | undefined {
+    return this.#partitions.get(partitionKey(topicId, partition));
+  }
+
+  open(opened: OpenPartition): Partition {
+    const { limits, clock, stored, logger } = this.#options;
+    const partition = new Partition({
+      topic: opened.topic,
+      leaderEpoch: opened.leaderEpoch,
+      state: opened.state,
+      base: opened.base,
+      wal: this.wal,
+      stored,
+      catalog: this.catalog,
+      clock,
+      logger,
+      config: opened.config,
+      producerExpirationMs: limits.producerExpirationMs,
+      maxProducers: limits.maxProducersPerPartition,
+      maxDecompressedBytes: limits.maxDecompressedBytes,
+      onDirty: (changed) => this.#checkpointer.markDirty(changed),
+    });
+    this.#partitions.set(partitionKey(opened.topicId, opened.partition), partition);
+    this.#checkpointer.add(partition);
+    return partition;
+  }
+
+  close(topicId: TopicId, partition: number, reason: 'moved' | 'deleted'): void {
+    const key = partitionKey(topicId, partition);
+    const open = this.#partitions.get(key);
+    if (!open) return;
+    this.#partitions.delete(key);
+    this.#checkpointer.remove(open);
+    open.close(reason);
+  }
+
+  /** Writes a checkpoint and its pointer; true when the pointer is proven. One at a time; a call during one waits for the next. */
+  async checkpoint(): Promise<boolean> {
+    while (this.#checkpointing) await this.#checkpointing;
+    if (this.wal.refusal === 'ended') return false;
+    this.#checkpointing = this.#checkpoint().finally(() => {
+      this.#checkpointing = undefined;
+    });
+    return this.#checkpointing;
+  }
+
+  async #checkpoint(): Promise<boolean> {
+    this.#bytesSinceCheckpoint = 0;
+    this.#checkpointedAtMs = this.#options.clock.monotonicMs();
+    let released: ObjectKey[] = [];
+    const { key, counted } = this.wal.put((placed) => {
+      const item = this.#checkpointer.build(placed);
+      released = this.catalog.takeReleased();
+      return item;
+    });
+    if (this.#options.mutants?.has('collect-too-early')) this.#collection.add(released);
+    if (!(await counted)) return false;
+    const proof = await this.#options.provePointer(key);
+    if (proof !== 'proven') {
+      // What was released stays: an older pointer may be the one that a recoverer got.
+      this.#options.logger.warn('checkpoint pointer not written', { key, proof });
+      return false;
+    }
+    this.#collection.add(released);
+    return true;
+  }
+
+  /** Objects of an ended incarnation that nothing reaches: found by name, once. */
+  collect(keys: readonly ObjectKey[]): void {
+    this.#collection.add(keys);
+  }
+
+  #scheduleTick(): void {
+    this.#tick = this.#options.clock.setTimer(this.#options.limits.tickMs, () => {
+      if (this.#state !== 'open') return;
+      this.#runDue();
+      this.#scheduleTick();
+    });
+  }
+
+  #runDue(): void {
+    const now = this.#options.clock.monotonicMs();
+    const { limits, logger } = this.#options;
+    if (now - this.#retentionAtMs >= limits.retentionIntervalMs) {
+      this.#retentionAtMs = now;
+      this.#applyRetention();
+    }
+    const due = this.#bytesSinceCheckpoint >= limits.checkpointBytes || (this.#checkpointer.dirty && now - this.#checkpointedAtMs >= limits.checkpointIntervalMs);
+    if (due && !this.#checkpointing) this.checkpoint().catch((error: unknown) => logger.error('checkpoint failed', { error: String(error) }));
+    this.#collection.run().catch((error: unknown) => logger.error('collection failed', { error: String(error) }));
+  }
+
+  #applyRetention(): void {
+    const nowMs = this.#options.clock.wallMs();
+    for (const partition of this.#partitions.values()) {
+      partition.expireProducers(nowMs);
+      const from = retainedFrom(
+        { entries: partition.index.entries, logStartOffset: partition.logStartOffset, highWatermark: partition.highWatermark, sizeBytes: partition.sizeBytes },
+        partition.config,
+        nowMs,
+      );
+      if (from > partition.nextLogStartOffset) void partition.raiseLogStart(from);
+    }
+  }
+
+  #end(end: WalEnd): void {
+    if (this.#state === 'closed') return;
+    for (const partition of this.#partitions.values()) partition.close('ended');
+    this.#options.onEnd(end);
+  }
+
+  /** `graceful`: what was appended is stored and a last checkpoint makes the next start quick. */
+  async shutDown(options: { readonly graceful: boolean }): Promise<void> {
+    if (this.#state !== 'open') return;
+    this.#state = 'closing';
+    this.#tick?.cancel();
+    if (options.graceful && this.wal.refusal === undefined) {
+      await this.wal.flush();
+      if (this.#checkpointer.dirty) await this.checkpoint();
+    }
+    this.#state = 'closed';
+    for (const partition of this.#partitions.values()) partition.close('ended');
+    await this.wal.close();
+    await this.#collection.close();
+  }
+}

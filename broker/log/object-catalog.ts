@@ -1,0 +1,71 @@
+/**
+ * Which stored objects this broker's indexes, checkpoint pages and pointers reach, by counting references.
+ * An object that nothing reaches any more is *released*: it may be deleted once a checkpoint that was placed after
+ * the release is proven (design §4, §6); `collection.ts` sees to that.
+ */
+import { invariant } from '../../std/invariant.ts';
+import type { ObjectKey } from './format/object-keys.ts';
+
+export interface CatalogEntry {
+  references: number;
+  /** Bytes of the object that references cover. */
+  liveBytes: number;
+  /** Size of the whole object when it is known, else 0. */
+  sizeBytes: number;
+}
+
+export class ObjectCatalog {
+  readonly #entries = new Map<ObjectKey, CatalogEntry>();
+  #released = new Set<ObjectKey>();
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** A new object of ours; without references when it is placed it counts as released right away. */
+  add(key: ObjectKey, sizeBytes: number): void {
+    const entry = this.#entries.get(key);
+    if (entry) entry.sizeBytes = sizeBytes;
+    else this.#released.add(key);
+  }
+
+  retain(key: ObjectKey, bytes: number): void {
+    const entry = this.#entries.get(key);
+    if (entry) {
+      entry.references++;
+      entry.liveBytes += bytes;
+      return;
+    }
+    this.#released.delete(key);
+    this.#entries.set(key, { references: 1, liveBytes: bytes, sizeBytes: 0 });
+  }
+
+  release(key: ObjectKey, bytes: number): void {
+    const entry = this.#entries.get(key);
+    invariant(entry && entry.references > 0, 'released an object that nothing holds', { key });
+    entry.references--;
+    entry.liveBytes -= bytes;
+    if (entry.references > 0) return;
+    this.#entries.delete(key);
+    this.#released.add(key);
+  }
+
+  has(key: ObjectKey): boolean {
+    return this.#entries.has(key);
+  }
+
+  get(key: ObjectKey): Readonly<CatalogEntry> | undefined {
+    return this.#entries.get(key);
+  }
+
+  keys(): IterableIterator<ObjectKey> {
+    return this.#entries.keys();
+  }
+
+  /** Takes what was released since the last call. */
+  takeReleased(): ObjectKey[] {
+    const released = [...this.#released];
+    this.#released = new Set();
+    return released;
+  }
+}

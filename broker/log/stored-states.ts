@@ -1,0 +1,126 @@
+/**
+ * Reads partition states out of checkpoints, handovers and state objects, and resolves derived ones down to their base
+ * (design §5). One instance serves one opening of many partitions: every object is read once.
+ */
+import type { Clock } from '../../io/clock.ts';
+import type { ObjectStore } from '../../io/object/object-store.ts';
+import type { Random } from '../../io/random.ts';
+import { crc32c } from '../../std/crc32c.ts';
+import { ByteReader, FormatError } from '../../std/byte-reader.ts';
+import { partitionKey, type TopicId } from '../../cluster/identifiers.ts';
+import { decodePageTable, type PageReference } from './format/checkpoint.ts';
+import type { ObjectKey } from './format/object-keys.ts';
+import { decodeStates, type EpochStart, type FullState, type IndexEntry, type PartitionState } from './format/partition-state.ts';
+import { parseWholeObject } from './format/stored-object.ts';
+import type { Slice } from './format/slices.ts';
+import { emptyProducers, ProducerState } from './producer-state.ts';
+import { readWhole, readRange } from './certain-reads.ts';
+
+export interface StoredStatesOptions {
+  readonly objects: ObjectStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly signal: AbortSignal;
+  /** Objects read at a time. */
+  readonly parallel: number;
+  readonly maxProducers: number;
+  readonly producerExpirationMs: number;
+  readonly forgetProducers?: boolean;
+}
+
+/** A base may be derived itself, when incarnations died before their first checkpoint; longer chains than this are corruption. */
+const maxBaseDepth = 10_000;
+
+export class StoredStates {
+  readonly #options: StoredStatesOptions;
+  readonly #objects = new Map<ObjectKey, Promise<ReadonlyMap<string, PartitionState>>>();
+
+  constructor(options: StoredStatesOptions) {
+    this.#options = options;
+  }
+
+  /** All states that the object carries or, for a checkpoint, reaches. Throws a `FormatError` when it is missing or damaged: that is corruption. */
+  load(key: ObjectKey): Promise<ReadonlyMap<string, PartitionState>> {
+    let loading = this.#objects.get(key);
+    if (!loading) {
+      loading = this.#load(key);
+      this.#objects.set(key, loading);
+    }
+    return loading;
+  }
+
+  /** The full state of a partition as `key` tells it for `leaderEpoch` (undefined: whichever it has); undefined when it has none. */
+  async resolve(key: ObjectKey | '', partition: { readonly topicId: TopicId; readonly partition: number }, leaderEpoch?: number): Promise<FullState | undefined> {
+    if (key === '') return emptyState(partition);
+    const chain: PartitionState[] = [];
+    let at: ObjectKey | '' = key;
+    while (at !== '') {
+      const states: ReadonlyMap<string, PartitionState> = await this.load(at);
+      const state: PartitionState | undefined = states.get(partitionKey(partition.topicId, partition.partition));
+      if (chain.length === 0 && (!state || (leaderEpoch !== undefined && state.leaderEpoch !== leaderEpoch))) return undefined;
+      if (!state) throw new FormatError(`${at} is named as base of ${partition.topicId}/${partition.partition} and does not know it`);
+      chain.push(state);
+      if (chain.length > maxBaseDepth) throw new FormatError(`bases of ${partition.topicId}/${partition.partition} do not end`);
+      at = state.kind === 'full' ? '' : state.base;
+    }
+    const last = chain.at(-1) as PartitionState;
+    let full = last.kind === 'full' ? last : emptyState(partition);
+    for (const state of chain.reverse()) {
+      if (state.kind === 'derived') full = applySlices(full, state.leaderEpoch, state.slices, this.#options);
+    }
+    return full;
+  }
+
+  async #load(key: ObjectKey): Promise<ReadonlyMap<string, PartitionState>> {
+    const { trailer, content, footer } = parseWholeObject(await readWhole(key, this.#options));
+    const states = new Map<string, PartitionState>();
+    const add = (state: PartitionState) => states.set(partitionKey(state.topicId, state.partition), state);
+    if (trailer.kind === 'state' || trailer.kind === 'handover') {
+      decodeStates(new ByteReader(content)).forEach(add);
+    } else if (trailer.kind === 'checkpoint') {
+      const pages = decodePageTable(footer);
+      for (let i = 0; i < pages.length; i += this.#options.parallel) {
+        const some = pages.slice(i, i + this.#options.parallel);
+        const read = await Promise.all(some.map((page) => this.#readPage(page, key, content)));
+        for (const page of read) decodeStates(new ByteReader(page)).forEach(add);
+      }
+    } else throw new FormatError(`${key} is no checkpoint, handover or state object but a ${trailer.kind}`);
+    return states;
+  }
+
+  async #readPage(page: PageReference, inside: ObjectKey, content: Buffer): Promise<Buffer> {
+    const range = { start: page.position, end: page.position + page.length };
+    const bytes = page.object === inside ? content.subarray(range.start, range.end) : await readRange(page.object, range, this.#options);
+    if (crc32c(bytes) !== page.crc) throw new FormatError(`page ${page.page} in ${page.object}: CRC does not match`);
+    return bytes;
+  }
+}
+
+function emptyState({ topicId, partition }: { readonly topicId: TopicId; readonly partition: number }): FullState {
+  return { kind: 'full', topicId, partition, leaderEpoch: 0, logStartOffset: 0, endOffset: 0, epochStarts: [], entries: [], producers: emptyProducers };
+}
+
+/** What the log is after these slices, each taken only where it continues the log. */
+export function applySlices(
+  base: FullState,
+  leaderEpoch: number,
+  placed: readonly { readonly object: ObjectKey; readonly slice: Slice }[],
+  options: { readonly maxProducers: number; readonly producerExpirationMs: number; readonly forgetProducers?: boolean },
+): FullState {
+  const entries: IndexEntry[] = [...base.entries];
+  const epochStarts: EpochStart[] = [...base.epochStarts];
+  const producers = ProducerState.decode(options.forgetProducers ? emptyProducers : base.producers, { maxProducers: options.maxProducers, expirationMs: options.producerExpirationMs });
+  let { logStartOffset, endOffset } = base;
+  for (const { object, slice } of placed) {
+    if (slice.leaderEpoch !== leaderEpoch || slice.firstOffset !== endOffset) continue;
+    logStartOffset = Math.max(logStartOffset, slice.logStartOffset);
+    if (slice.length === 0) continue;
+    if ((epochStarts.at(-1)?.leaderEpoch ?? -1) < leaderEpoch) epochStarts.push({ leaderEpoch, startOffset: slice.firstOffset });
+    const { firstOffset, lastOffset, position, length, maxTimestampMs } = slice;
+    entries.push({ firstOffset, lastOffset, object, position, length, maxTimestampMs });
+    endOffset = lastOffset + 1;
+    if (!options.forgetProducers) for (const batch of slice.producers) producers.restore(batch);
+  }
+  const kept = entries.filter((entry) => entry.lastOffset >= logStartOffset);
+  return { ...base, leaderEpoch, logStartOffset, endOffset, epochStarts, entries: kept, producers: producers.encode() };
+}

@@ -1,0 +1,82 @@
+/**
+ * Keys and values in the metadata store (design §9), below the cluster's prefix. Values are JSON with a schema each;
+ * a value that does not fit is *bad*: its key is ignored with an alarm, the rest works (B66).
+ */
+import { z } from 'zod';
+import type { NodeId, TopicId } from './identifiers.ts';
+
+export const keys = {
+  node: (id: number) => `nodes/${id}`,
+  nodes: 'nodes/',
+  alive: (id: number) => `alive/${id}`,
+  topic: (name: string) => `topics/${name}`,
+  topics: 'topics/',
+  partition: (topicId: TopicId, partition: number) => `partitions/${topicId}/${partition}`,
+  partitions: 'partitions/',
+  partitionsOf: (topicId: TopicId) => `partitions/${topicId}/`,
+  recovery: (node: number, epoch: number) => `recoveries/${node}/${epoch}`,
+  recoveries: 'recoveries/',
+  tombstone: (topicId: TopicId) => `tombstones/${topicId}`,
+  tombstones: 'tombstones/',
+  producerIds: 'producer-ids',
+  brokerConfig: (resource: string) => `config/brokers/${resource === '' ? 'default' : resource}`,
+  brokerConfigs: 'config/brokers/',
+} as const;
+
+const topicId = z.string().regex(/^[A-Za-z0-9_-]{22}$/) as unknown as z.ZodType<TopicId>;
+const count = z.number().int().min(0);
+const settings = z.record(z.string(), z.string());
+
+const incarnation = z.object({ node: count as unknown as z.ZodType<NodeId>, epoch: count });
+
+/** A node: its newest incarnation, where clients reach it, its checkpoint pointer. */
+export const nodeRecord = z.object({
+  epoch: count,
+  /** Differs in every attempt to write it, so that an attempt whose answer was lost can be told from another's. */
+  attempt: z.string(),
+  host: z.string(),
+  port: count,
+  rack: z.string().optional(),
+  checkpoint: z.string().optional(),
+  state: z.enum(['active', 'draining']),
+});
+export type NodeRecord = z.infer<typeof nodeRecord>;
+
+export const topicRecord = z.object({ topicId, partitions: count, config: settings });
+export type TopicRecord = z.infer<typeof topicRecord>;
+
+/** One partition: who owns it, since which leader epoch, and from which object it is opened (`''`: an empty log). */
+export const partitionRecord = z.object({ owner: incarnation, leaderEpoch: count, state: z.string() });
+export type PartitionRecord = z.infer<typeof partitionRecord>;
+
+/** An earlier incarnation that has not ended: its checkpoint pointer, who claimed it, whether it is fenced (design §4). */
+export const recoveryRecord = z.object({ checkpoint: z.string().optional(), claim: incarnation, fenced: z.boolean() });
+export type RecoveryRecord = z.infer<typeof recoveryRecord>;
+
+/** A deleted topic of which records or objects may be left. */
+export const tombstoneRecord = z.object({ name: z.string(), partitions: count });
+export type TombstoneRecord = z.infer<typeof tombstoneRecord>;
+
+export const producerIdsRecord = z.object({ next: count, attempt: z.string() });
+export const brokerConfigRecord = settings;
+
+/** The parsed value, or undefined for a bad one. */
+export function parseRecord<T>(schema: z.ZodType<T>, value: string): T | undefined {
+  try {
+    const parsed = schema.safeParse(JSON.parse(value));
+    return parsed.success ? parsed.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Topic id and partition of a partition key; undefined for anything else. */
+export function parsePartitionKey(key: string): { readonly topicId: TopicId; readonly partition: number } | undefined {
+  const match = /^partitions\/([A-Za-z0-9_-]{22})\/(\d{1,9})$/.exec(key);
+  return match ? { topicId: match[1] as TopicId, partition: Number(match[2]) } : undefined;
+}
+
+export function parseRecoveryKey(key: string): { readonly node: NodeId; readonly epoch: number } | undefined {
+  const match = /^recoveries\/(\d{1,10})\/(\d{1,15})$/.exec(key);
+  return match ? { node: Number(match[1]) as NodeId, epoch: Number(match[2]) } : undefined;
+}

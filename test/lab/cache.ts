@@ -1,5 +1,5 @@
 /**
- * Where fetched and built programs are kept between runs: `$AUTOMQ_CACHE`, else the user's cache folder. Everything in it
+ * Where fetched and built programs are kept between runs: `$LAB_CACHE`, else the user's cache folder. Everything in it
  * can be deleted at any time. A thing is built beside its place and renamed, so that a broken build is never found there.
  */
 import { execFileSync } from 'node:child_process';
@@ -8,7 +8,7 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-export const cacheFolder = process.env['AUTOMQ_CACHE'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'automq-lab');
+export const cacheFolder = process.env['LAB_CACHE'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'automq-lab');
 
 /** The project's folder, wherever the compiler put this file. */
 export const projectFolder = findProject(dirname(fileURLToPath(import.meta.url)));

@@ -1,0 +1,52 @@
+/** Our own broker as a process: `automq broker` on free ports, its stores in a folder or on an S3 server. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { freePort, Program } from './program.ts';
+import type { S3Server } from './s3-server.ts';
+
+export interface OwnBrokerOptions {
+  /** Its data folder and log. A second start on the same folder finds everything again. */
+  readonly folder: string;
+  readonly port?: number;
+  /** More settings, `--key=value`. */
+  readonly settings?: readonly string[];
+  /** Keep objects there instead of in the folder; the metadata stays in the folder. */
+  readonly s3?: S3Server;
+  /** Of the V8 heap. */
+  readonly heapMiB?: number;
+}
+
+export interface OwnBroker {
+  readonly bootstrap: string;
+  readonly metricsUrl: string;
+  readonly program: Program;
+}
+
+/** As compiled beside this file. */
+const automq = fileURLToPath(new URL('../../cli/automq.js', import.meta.url));
+
+/** Node is this process's own, so that a test run on Node 24 tests the broker on Node 24. */
+export async function startBroker(options: OwnBrokerOptions): Promise<OwnBroker> {
+  const port = options.port ?? (await freePort());
+  const metricsPort = await freePort();
+  mkdirSync(options.folder, { recursive: true });
+  const settings = [
+    `--listeners=PLAINTEXT://127.0.0.1:${port}`,
+    `--metrics.listener=127.0.0.1:${metricsPort}`,
+    `--data.folder=${join(options.folder, 'data')}`,
+    '--group.initial.rebalance.delay.ms=0',
+    '--offsets.topic.num.partitions=16',
+    ...(options.s3 ? [`--storage.url=s3://${options.s3.bucket}/automq`, `--s3.endpoint=${options.s3.endpoint}`, '--s3.region=us-east-1'] : []),
+    ...(options.settings ?? []),
+  ];
+  const program = await Program.start({
+    command: process.execPath,
+    args: [...(options.heapMiB ? [`--max-old-space-size=${options.heapMiB}`] : []), automq, 'broker', ...settings],
+    env: options.s3 ? { AWS_ACCESS_KEY_ID: options.s3.accessKeyId, AWS_SECRET_ACCESS_KEY: options.s3.secretAccessKey } : {},
+    logFile: join(options.folder, 'broker.log'),
+    port,
+    startTimeoutMs: 60_000,
+  });
+  return { bootstrap: `127.0.0.1:${port}`, metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`, program };
+}

@@ -9,8 +9,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type FieldSchema, type MessageSchema, parseMessage, type StructSchema, type VersionRange } from '../broker/protocol/schema/grammar.ts';
 import { messageNames, schemaOf } from '../broker/protocol/schema/messages.ts';
+import { projectRoot } from '../test/tidy/project-files.ts';
 
-const path = join(process.cwd(), 'broker/protocol/messages.gen.ts');
+const path = join(projectRoot, 'broker/protocol/messages.gen.ts');
 const text = renderAll();
 if (!process.argv.includes('--check')) writeFileSync(path, text);
 else if (readFileSync(path, 'utf8') !== text) {

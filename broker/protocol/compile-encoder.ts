@@ -1,6 +1,7 @@
 /**
  * Writes and compiles the encoder of one message version, as compile-decoder.ts does for decoding. Fields that a value leaves out
  * (undefined) are written with Kafka's default; fields that the version lacks are not looked at; tagged fields at their default are not sent.
+ * A null string is sent empty where only other versions know null: what Kafka's handlers do by hand (JoinGroup's protocolName before v7).
  */
 import { bodyFields, type FieldLayout, fixedSize, type StructLayout, taggedFields, zeroUuid } from './layout.ts';
 import type { PrimitiveType } from './schema/grammar.ts';
@@ -116,7 +117,9 @@ class EncoderSource {
   /** Reads the field from `value` into a variable, the default where it was left out. */
   private take(field: FieldLayout, value: string): string {
     const name = this.variable();
-    this.lines.push(`let ${name} = ${value}.${field.name};`, `if (${name} === undefined) ${name} = ${initialOf(field)};`);
+    const sentEmpty = field.nullableElsewhere && field.type === 'string' && !field.isArray;
+    const missing = sentEmpty ? `${name} === undefined || ${name} === null` : `${name} === undefined`;
+    this.lines.push(`let ${name} = ${value}.${field.name};`, `if (${missing}) ${name} = ${sentEmpty ? "''" : initialOf(field)};`);
     return name;
   }
 

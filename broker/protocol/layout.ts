@@ -20,6 +20,8 @@ export interface FieldLayout {
   readonly type: PrimitiveType | StructLayout;
   readonly isArray: boolean;
   readonly nullable: boolean;
+  /** Other versions allow null, this one does not. */
+  readonly nullableElsewhere: boolean;
   readonly tag: number | undefined;
   /** Lengths in the compact form: unsigned varint of length + 1. */
   readonly compact: boolean;
@@ -91,6 +93,7 @@ function fieldLayout(field: FieldSchema, version: number, flexible: boolean): Fi
     type: typeof field.type === 'string' ? field.type : structLayout(field.type, version, flexible),
     isArray: field.isArray,
     nullable: inRange(version, field.nullable),
+    nullableElsewhere: field.nullable !== undefined && !inRange(version, field.nullable),
     tag: field.tag,
     compact: flexible && !field.classic,
     initial: initialOf(field),

@@ -53,8 +53,11 @@ export type PartitionRecord = z.infer<typeof partitionRecord>;
 export const recoveryRecord = z.object({ checkpoint: z.string().optional(), claim: incarnation, fenced: z.boolean() });
 export type RecoveryRecord = z.infer<typeof recoveryRecord>;
 
-/** A deleted topic of which records or objects may be left. */
-export const tombstoneRecord = z.object({ name: z.string(), partitions: count });
+/**
+ * A topic that is not (or no longer) there, but of which partition records or objects may be: one that is being created
+ * (its name's transaction removes the key), or a deleted one (collection removes the key).
+ */
+export const tombstoneRecord = z.object({ name: z.string(), partitions: count, state: z.enum(['creating', 'deleted']), by: incarnation });
 export type TombstoneRecord = z.infer<typeof tombstoneRecord>;
 
 export const producerIdsRecord = z.object({ next: count, attempt: z.string() });

@@ -57,7 +57,7 @@ export interface LogOptions {
 
 export interface OpenPartition {
   readonly topicId: TopicId;
-  readonly topic: string;
+  readonly topic: () => string;
   readonly partition: number;
   readonly leaderEpoch: number;
   readonly state: FullState;

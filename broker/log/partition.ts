@@ -9,6 +9,7 @@ import type { Logger } from '../../io/logger.ts';
 import type { TopicId } from '../../cluster/identifiers.ts';
 import { type ErrorCode, ErrorCodes } from '../protocol/errors.ts';
 import { type BatchSummary, isControl, isTransactional } from './batch/batch-summary.ts';
+import { markerKind } from './batch/control-record.ts';
 import { assignOffsetAndEpoch, lastOffset as lastOffsetOfBatch, noProducerId } from './batch/record-batch.ts';
 import { type ValidBatches, validateBatches } from './batch/validate-batches.ts';
 import { endOfReadableBatches, positionOfOffset, walkBatches } from './batch/walk-batches.ts';
@@ -16,6 +17,7 @@ import type { ObjectKey } from './format/object-keys.ts';
 import type { FullState, IndexEntry } from './format/partition-state.ts';
 import type { ProducerBatch, Slice } from './format/slices.ts';
 import type { ObjectCatalog } from './object-catalog.ts';
+import { firstRecordAtOrAfter } from './offset-by-time.ts';
 import { endOffsetForEpoch, epochAt, PartitionIndex } from './partition-index.ts';
 import type { ActiveProducer, AppendOptions, AppendOutcome, PartitionLog, ReadOptions, ReadOutcome, TimestampOffset } from './partition-log.ts';
 import { ProducerState } from './producer-state.ts';
@@ -28,7 +30,8 @@ import type { WalWriter } from './wal/wal-writer.ts';
 const maxIndexedTimestampMs = 2 ** 51;
 
 export interface PartitionOptions {
-  readonly topic: string;
+  /** The topic's name, for logs and tools; the id is what counts. */
+  readonly topic: () => string;
   readonly leaderEpoch: number;
   /** What the opening found. */
   readonly state: Omit<FullState, 'kind' | 'leaderEpoch'>;
@@ -49,7 +52,6 @@ export interface PartitionOptions {
 
 export class Partition implements PartitionLog, SliceOwner {
   readonly topicId: TopicId;
-  readonly topic: string;
   readonly partition: number;
   readonly leaderEpoch: number;
   readonly index: PartitionIndex;
@@ -70,7 +72,6 @@ export class Partition implements PartitionLog, SliceOwner {
     const { state } = options;
     this.#options = options;
     this.topicId = state.topicId;
-    this.topic = options.topic;
     this.partition = state.partition;
     this.leaderEpoch = options.leaderEpoch;
     this.index = new PartitionIndex(state, options.catalog);
@@ -79,6 +80,10 @@ export class Partition implements PartitionLog, SliceOwner {
     this.#logEndOffset = state.endOffset;
     this.#highWatermark = state.endOffset;
     this.#nextLogStartOffset = state.logStartOffset;
+  }
+
+  get topic(): string {
+    return this.#options.topic();
   }
 
   get logStartOffset(): number {
@@ -182,8 +187,12 @@ export class Partition implements PartitionLog, SliceOwner {
   sliceCounted(slice: SliceBuilder): void {
     if (this.#closed) return;
     this.#highWatermark = Math.max(this.#highWatermark, slice.lastOffset + 1);
+    this.#producers.highWatermarkAdvanced(this.#highWatermark);
     if (slice.length > 0) this.#tail.push(slice);
-    this.index.trim(slice.logStartOffset);
+    if (slice.logStartOffset > this.logStartOffset) {
+      this.index.trim(slice.logStartOffset);
+      this.#producers.logStartAdvanced(slice.logStartOffset);
+    }
     this.#notify();
   }
 
@@ -270,8 +279,8 @@ export class Partition implements PartitionLog, SliceOwner {
     if (!entry || entry.firstOffset >= this.#highWatermark) return undefined;
     for await (const batch of this.#batchesFrom(entry)) {
       if (batch.maxTimestamp < timestampMs) continue;
-      const found = firstRecordAtOrAfter(batch.bytes, timestampMs, { minOffset: this.logStartOffset, maxDecompressedBytes: this.#options.maxDecompressedBytes });
-      if (found && found.offset < this.#highWatermark) return { ...found, leaderEpoch: batch.leaderEpoch };
+      const found = this.#recordAtOrAfter(batch.bytes, timestampMs);
+      if (found) return found;
     }
     return undefined;
   }
@@ -284,14 +293,18 @@ export class Partition implements PartitionLog, SliceOwner {
     if (!newest) return undefined;
     for await (const batch of this.#batchesFrom(newest)) {
       if (batch.maxTimestamp < newest.maxTimestampMs) continue;
-      const found = firstRecordAtOrAfter(batch.bytes, newest.maxTimestampMs, { minOffset: this.logStartOffset, maxDecompressedBytes: this.#options.maxDecompressedBytes });
-      if (found) return { ...found, leaderEpoch: batch.leaderEpoch };
+      const found = this.#recordAtOrAfter(batch.bytes, newest.maxTimestampMs);
+      if (found) return found;
     }
     return undefined;
   }
 
+  #recordAtOrAfter(batch: Buffer, timestampMs: number): TimestampOffset | undefined {
+    return firstRecordAtOrAfter(batch, timestampMs, { minOffset: this.logStartOffset, maxDecompressedBytes: this.#options.maxDecompressedBytes });
+  }
+
   /** Visible batches from the beginning of `entry` on. Ends early when something cannot be read: the caller finds nothing. */
-  async *#batchesFrom(entry: IndexEntry): AsyncGenerator<{ readonly bytes: Buffer; readonly maxTimestamp: number; readonly leaderEpoch: number }> {
+  async *#batchesFrom(entry: IndexEntry): AsyncGenerator<{ readonly bytes: Buffer; readonly maxTimestamp: number }> {
     let offset = Math.max(entry.firstOffset, this.logStartOffset);
     while (offset < this.#highWatermark) {
       const outcome = await this.read(offset, { maxBytes: 1 << 20, isolation: 'uncommitted' });
@@ -300,7 +313,7 @@ export class Partition implements PartitionLog, SliceOwner {
         const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
         for (const batch of walkBatches(bytes)) {
           offset = batch.lastOffset + 1;
-          yield { bytes: bytes.subarray(batch.position, batch.position + batch.sizeBytes), maxTimestamp: batch.maxTimestamp, leaderEpoch: batch.leaderEpoch };
+          yield { bytes: bytes.subarray(batch.position, batch.position + batch.sizeBytes), maxTimestamp: batch.maxTimestamp };
         }
       }
     }
@@ -453,6 +466,6 @@ function clampTimestamp(timestampMs: number): number {
 
 function producerBatch(batch: BatchSummary, bytes: Buffer, placed: { readonly firstOffset: number; readonly lastOffset: number; readonly timestampMs: number }): ProducerBatch {
   const identity = { producerId: batch.producerId, producerEpoch: batch.producerEpoch, firstSequence: batch.baseSequence, lastSequence: batch.lastSequence, ...placed };
-  if (isControl(batch)) return { ...identity, kind: controlType(bytes) };
+  if (isControl(batch)) return { ...identity, kind: markerKind(bytes) ?? 'idempotent' };
   return { ...identity, kind: isTransactional(batch) ? 'transactional' : 'idempotent' };
 }

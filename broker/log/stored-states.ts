@@ -13,7 +13,7 @@ import type { ObjectKey } from './format/object-keys.ts';
 import { decodeStates, type EpochStart, type FullState, type IndexEntry, type PartitionState } from './format/partition-state.ts';
 import { parseWholeObject } from './format/stored-object.ts';
 import type { Slice } from './format/slices.ts';
-import { emptyProducers, ProducerState } from './producer-state.ts';
+import { ProducerState } from './producer-state.ts';
 import { readWhole, readRange } from './certain-reads.ts';
 
 export interface StoredStatesOptions {
@@ -29,6 +29,7 @@ export interface StoredStatesOptions {
 }
 
 /** A base may be derived itself, when incarnations died before their first checkpoint; longer chains than this are corruption. */
+const noProducers = Buffer.alloc(0);
 const maxBaseDepth = 10_000;
 
 export class StoredStates {
@@ -74,7 +75,11 @@ export class StoredStates {
   async #load(key: ObjectKey): Promise<ReadonlyMap<string, PartitionState>> {
     const { trailer, content, footer } = parseWholeObject(await readWhole(key, this.#options));
     const states = new Map<string, PartitionState>();
-    const add = (state: PartitionState) => states.set(partitionKey(state.topicId, state.partition), state);
+    const add = (state: PartitionState) => {
+      const id = partitionKey(state.topicId, state.partition);
+      // A partition that moved away and came back is there with each of its leader epochs: the newest is its state.
+      if ((states.get(id)?.leaderEpoch ?? -1) < state.leaderEpoch) states.set(id, state);
+    };
     if (trailer.kind === 'state' || trailer.kind === 'handover') {
       decodeStates(new ByteReader(content)).forEach(add);
     } else if (trailer.kind === 'checkpoint') {
@@ -97,7 +102,7 @@ export class StoredStates {
 }
 
 function emptyState({ topicId, partition }: { readonly topicId: TopicId; readonly partition: number }): FullState {
-  return { kind: 'full', topicId, partition, leaderEpoch: 0, logStartOffset: 0, endOffset: 0, epochStarts: [], entries: [], producers: emptyProducers };
+  return { kind: 'full', topicId, partition, leaderEpoch: 0, logStartOffset: 0, endOffset: 0, epochStarts: [], entries: [], producers: noProducers };
 }
 
 /** What the log is after these slices, each taken only where it continues the log. */
@@ -109,7 +114,7 @@ export function applySlices(
 ): FullState {
   const entries: IndexEntry[] = [...base.entries];
   const epochStarts: EpochStart[] = [...base.epochStarts];
-  const producers = ProducerState.decode(options.forgetProducers ? emptyProducers : base.producers, { maxProducers: options.maxProducers, expirationMs: options.producerExpirationMs });
+  const producers = ProducerState.decode(options.forgetProducers ? noProducers : base.producers, { maxProducers: options.maxProducers, expirationMs: options.producerExpirationMs });
   let { logStartOffset, endOffset } = base;
   for (const { object, slice } of placed) {
     if (slice.leaderEpoch !== leaderEpoch || slice.firstOffset !== endOffset) continue;
@@ -119,7 +124,7 @@ export function applySlices(
     const { firstOffset, lastOffset, position, length, maxTimestampMs } = slice;
     entries.push({ firstOffset, lastOffset, object, position, length, maxTimestampMs });
     endOffset = lastOffset + 1;
-    if (!options.forgetProducers) for (const batch of slice.producers) producers.restore(batch);
+    if (!options.forgetProducers) for (const batch of slice.producers) producers.apply(batch, batch.timestampMs);
   }
   const kept = entries.filter((entry) => entry.lastOffset >= logStartOffset);
   return { ...base, leaderEpoch, logStartOffset, endOffset, epochStarts, entries: kept, producers: producers.encode() };

@@ -1,0 +1,162 @@
+/**
+ * Taking over incarnations that this one has claimed (design §4): seal, then reassign every partition record that names
+ * them, then mark them fenced and make sure that no record names them any more. Level-triggered: every step may be
+ * repeated, by us or by another broker, after any failure.
+ */
+import { type Clock, sleep } from '../../io/clock.ts';
+import type { Logger } from '../../io/logger.ts';
+import { type MetaEntry, type MetaStore, MetaUnavailable, MetaUnknown } from '../../io/meta/meta-store.ts';
+import type { Incarnation, TopicId } from '../../cluster/identifiers.ts';
+import { keys, type PartitionRecord, parsePartitionKey, parseRecord, parseRecoveryKey, partitionRecord, type RecoveryRecord, recoveryRecord } from '../../cluster/meta-records.ts';
+import { Interrupted } from '../log/certain-reads.ts';
+import type { ObjectKey } from '../log/format/object-keys.ts';
+import { type RecoveryOptions, sealIncarnation } from '../log/recovery.ts';
+import type { StoredStates } from '../log/stored-states.ts';
+
+/** A partition record that names this incarnation on the result of a compare-and-set of our own: it may be opened. */
+export interface AcquiredPartition {
+  readonly topicId: TopicId;
+  readonly partition: number;
+  readonly record: PartitionRecord;
+}
+
+export interface TakeoverOptions extends RecoveryOptions {
+  readonly meta: MetaStore;
+  readonly states: StoredStates;
+  /** Whether the partition is open here already. */
+  readonly isOpen: (topicId: TopicId, partition: number) => boolean;
+  readonly open: (acquired: readonly AcquiredPartition[]) => Promise<void>;
+  readonly skipSeal?: boolean;
+}
+
+/** etcd takes 128 operations in a transaction; each record costs a compare and a put. */
+const recordsPerTxn = 40;
+const retryMs = 200;
+
+/**
+ * Recovers all incarnations of this node that have not ended, and opens everything that is ours afterwards. Answers the
+ * incarnations that ended: what is their own may be collected.
+ */
+export async function takeOverOwnPast(options: TakeoverOptions): Promise<readonly Incarnation[]> {
+  const past = await claimedIncarnations(options);
+  const sealedStates = new Map<string, ObjectKey>();
+  for (const { incarnation, record } of past) {
+    const started = options.clock.monotonicMs();
+    const state = await sealIncarnation(incarnation, record.checkpoint as ObjectKey | undefined, options);
+    sealedStates.set(incarnationKey(incarnation), state);
+    options.logger.info('earlier incarnation sealed', { ...incarnation, tookMs: Math.round(options.clock.monotonicMs() - started) });
+  }
+  await reassign(sealedStates, 0, options);
+  for (const { incarnation, record } of past) {
+    const markedAt = await markFenced(incarnation, record, options);
+    await reassign(sealedStates, markedAt, options);
+  }
+  return past.map(({ incarnation }) => incarnation);
+}
+
+function incarnationKey({ node, epoch }: Incarnation): string {
+  return `${node}/${epoch}`;
+}
+
+async function claimedIncarnations(options: TakeoverOptions): Promise<{ readonly incarnation: Incarnation; readonly record: RecoveryRecord }[]> {
+  const { entries } = await certain(options, () => options.meta.list(`${keys.recoveries}${options.self.node}/`));
+  const found: { incarnation: Incarnation; record: RecoveryRecord }[] = [];
+  for (const { key, value } of entries) {
+    const incarnation = parseRecoveryKey(key);
+    const record = parseRecord(recoveryRecord, value);
+    if (incarnation && record) found.push({ incarnation, record });
+    else options.logger.error('a recovery record does not fit its schema and is ignored', { key });
+  }
+  return found.sort((a, b) => a.incarnation.epoch - b.incarnation.epoch);
+}
+
+/**
+ * Until no record (at a revision not older than `notOlderThan`) names a sealed incarnation and all that name us are
+ * open: gives the former a new owner and leader epoch, settles the latter by a write (design §4: never by a get).
+ */
+async function reassign(sealed: ReadonlyMap<string, ObjectKey>, notOlderThan: number, options: TakeoverOptions): Promise<void> {
+  for (let round = 0; ; round++) {
+    if (round > 0) await sleep(options.clock, Math.min(retryMs, 10 * round), options.signal);
+    const list = await certain(options, () => options.meta.list(keys.partitions));
+    if (list.revision < notOlderThan) continue;
+    const wanted = await planRecords(list.entries, sealed, options);
+    if (wanted.length === 0) return;
+    for (let i = 0; i < wanted.length; i += recordsPerTxn) {
+      const some = wanted.slice(i, i + recordsPerTxn);
+      if (await writeRecords(some, options)) await options.open(some);
+    }
+  }
+}
+
+interface WantedRecord extends AcquiredPartition {
+  readonly key: string;
+  readonly modRevision: number;
+}
+
+async function planRecords(entries: readonly MetaEntry[], sealed: ReadonlyMap<string, ObjectKey>, options: TakeoverOptions): Promise<WantedRecord[]> {
+  const wanted: WantedRecord[] = [];
+  for (const { key, value, modRevision } of entries) {
+    const id = parsePartitionKey(key);
+    const record = parseRecord(partitionRecord, value);
+    if (!id || !record) continue;
+    const sealedState = sealed.get(incarnationKey(record.owner));
+    if (sealedState) wanted.push({ ...id, key, modRevision, record: await takenOver(id, record, sealedState, options) });
+    else if (incarnationKey(record.owner) === incarnationKey(options.self) && !options.isOpen(id.topicId, id.partition)) wanted.push({ ...id, key, modRevision, record });
+  }
+  return wanted;
+}
+
+/** The state object is the new pointer if it knows the record's leader epoch; else the old pointer stays. */
+async function takenOver(id: { readonly topicId: TopicId; readonly partition: number }, record: PartitionRecord, sealedState: ObjectKey, options: TakeoverOptions): Promise<PartitionRecord> {
+  const states = await options.states.load(sealedState);
+  const known = states.get(`${id.topicId}/${id.partition}`)?.leaderEpoch === record.leaderEpoch;
+  return { owner: options.self, leaderEpoch: record.leaderEpoch + 1, state: known ? sealedState : record.state };
+}
+
+async function writeRecords(records: readonly WantedRecord[], options: TakeoverOptions): Promise<boolean> {
+  try {
+    const result = await options.meta.txn({
+      compare: [
+        ...records.map(({ key, modRevision }) => ({ key, modRevision })),
+        // The target, this very incarnation, must not be claimed or fenced by anybody.
+        { key: keys.recovery(options.self.node, options.self.epoch), modRevision: 0 },
+      ],
+      then: records.map(({ key, record }) => ({ kind: 'put', key, value: JSON.stringify(record) })),
+      otherwise: [{ kind: 'get', key: keys.recovery(options.self.node, options.self.epoch) }],
+    });
+    if (result.reads[0] && !result.committed) throw new Interrupted('this incarnation was claimed by another broker');
+    return result.committed;
+  } catch (error) {
+    if (error instanceof MetaUnknown || error instanceof MetaUnavailable) return false;
+    throw error;
+  }
+}
+
+/** Marks a sealed incarnation fenced; answers the revision of the mark. */
+async function markFenced(incarnation: Incarnation, record: RecoveryRecord, options: TakeoverOptions): Promise<number> {
+  const key = keys.recovery(incarnation.node, incarnation.epoch);
+  const value = JSON.stringify({ ...record, fenced: true } satisfies RecoveryRecord);
+  for (;;) {
+    if (options.signal.aborted) throw new Interrupted('stopped while it recovered');
+    try {
+      return (await options.meta.txn({ compare: [], then: [{ kind: 'put', key, value }] })).revision;
+    } catch (error) {
+      if (!(error instanceof MetaUnknown) && !(error instanceof MetaUnavailable)) throw error;
+      await sleep(options.clock, retryMs, options.signal);
+    }
+  }
+}
+
+/** Repeats a read while the store cannot be reached. */
+async function certain<T>(options: { readonly clock: Clock; readonly signal: AbortSignal; readonly logger: Logger }, read: () => Promise<T>): Promise<T> {
+  for (let attempt = 0; ; attempt++) {
+    if (options.signal.aborted) throw new Interrupted('stopped while it recovered');
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof MetaUnavailable)) throw error;
+      if (attempt % 25 === 0) options.logger.warn('recovery waits for the metadata store', { error: error.message });
+      await sleep(options.clock, retryMs, options.signal);
+    }
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * Working off tombstones: closes what is open of a deleted topic, removes its partition records, and removes the
+ * tombstone once a proven checkpoint no longer reaches the topic's objects. Each step may be repeated.
+ */
+import { type Clock, sleep } from '../../io/clock.ts';
+import type { Logger } from '../../io/logger.ts';
+import { type MetaEntry, type MetaStore, MetaUnavailable, MetaUnknown } from '../../io/meta/meta-store.ts';
+import type { Incarnation, TopicId } from '../../cluster/identifiers.ts';
+import { keys, parseRecord, type TombstoneRecord, tombstoneRecord } from '../../cluster/meta-records.ts';
+
+export interface TopicRemovalOptions {
+  readonly meta: MetaStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly self: Incarnation;
+  readonly signal: AbortSignal;
+  readonly closeTopic: (topicId: TopicId, partitionCount: number) => void;
+  /** Writes a checkpoint; true when its pointer is proven. */
+  readonly checkpoint: () => Promise<boolean>;
+}
+
+const recordsPerTxn = 40;
+const retryMs = 1_000;
+/** A topic may have grown while it was being deleted: records past the tombstone's count are looked for by prefix. */
+export class TopicRemoval {
+  readonly #options: TopicRemovalOptions;
+  #wanted = false;
+  #running: Promise<void> | undefined;
+
+  constructor(options: TopicRemovalOptions) {
+    this.#options = options;
+  }
+
+  /** There is (or may be) a tombstone to work off. */
+  wake(): void {
+    this.#wanted = true;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal, clock, logger } = this.#options;
+    while (this.#wanted && !signal.aborted) {
+      this.#wanted = false;
+      try {
+        if (!(await this.#pass())) this.#wanted = true;
+      } catch (error) {
+        if (!(error instanceof MetaUnavailable) && !(error instanceof MetaUnknown)) logger.error('removing a deleted topic failed, trying again', { error: String(error) });
+        this.#wanted = true;
+      }
+      if (this.#wanted) await sleep(clock, retryMs, signal);
+    }
+  }
+
+  /** Whether nothing is left to do. */
+  async #pass(): Promise<boolean> {
+    const { meta } = this.#options;
+    const removable: MetaEntry[] = [];
+    for (const entry of (await meta.list(keys.tombstones)).entries) {
+      const topicId = entry.key.slice(keys.tombstones.length) as TopicId;
+      const tombstone = parseRecord(tombstoneRecord, entry.value);
+      if (!tombstone || !this.#isOurs(tombstone)) continue;
+      const settled = await this.#markDeleted(entry, tombstone);
+      if (!settled) return false;
+      this.#options.closeTopic(topicId, tombstone.partitions);
+      await this.#removeRecords(topicId);
+      removable.push(settled);
+    }
+    if (removable.length === 0) return true;
+    if (!(await this.#options.checkpoint())) return false;
+    for (const { key, modRevision } of removable) await meta.txn({ compare: [{ key, modRevision }], then: [{ kind: 'delete', key }] });
+    return true;
+  }
+
+  /** A creation in progress is its creator's, unless that was an earlier life of this node. */
+  #isOurs(tombstone: TombstoneRecord): boolean {
+    const { self } = this.#options;
+    return tombstone.state === 'deleted' || (tombstone.by.node === self.node && tombstone.by.epoch < self.epoch);
+  }
+
+  /** By compare-and-set, so that the creator cannot commit the name any more. */
+  async #markDeleted(entry: MetaEntry, tombstone: TombstoneRecord): Promise<MetaEntry | undefined> {
+    if (tombstone.state === 'deleted') return entry;
+    const value = JSON.stringify({ ...tombstone, state: 'deleted' } satisfies TombstoneRecord);
+    const result = await this.#options.meta.txn({ compare: [{ key: entry.key, modRevision: entry.modRevision }], then: [{ kind: 'put', key: entry.key, value }] });
+    return result.committed ? { key: entry.key, value, modRevision: result.revision } : undefined;
+  }
+
+  async #removeRecords(topicId: TopicId): Promise<void> {
+    const { meta } = this.#options;
+    const { entries } = await meta.list(keys.partitionsOf(topicId));
+    for (let i = 0; i < entries.length; i += recordsPerTxn) {
+      await meta.txn({ compare: [], then: entries.slice(i, i + recordsPerTxn).map(({ key }) => ({ kind: 'delete', key })) });
+    }
+  }
+}

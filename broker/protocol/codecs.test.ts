@@ -133,7 +133,7 @@ test('an encoding that failed half-way leaves nothing to the next', () => {
 });
 
 test('messages larger than the scratch buffer, below and above what is kept of it', () => {
-  for (const count of [3_000, 30_000, 300_000]) {
+  for (const count of [3_000, 30_000, 200_000]) {
     const topics = Array.from({ length: count }, (_, at) => ({ name: `topic-number-${at}-${'ü'.repeat(20)}` }));
     const decoded = decodeMessage('MetadataRequest', 12, encodeMessage('MetadataRequest', 12, { topics }));
     assert.deepStrictEqual([decoded.topics?.length, decoded.topics?.at(-1)?.name], [count, topics.at(-1)?.name]);

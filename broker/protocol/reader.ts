@@ -10,7 +10,7 @@ export const maxStringBytes = 0x7fff;
 /** Elements that any message may hold whatever its size; and one more per this many bytes of frame, up to the last figure (faults.md B13). */
 const elementsFree = 65_536;
 const bytesPerElement = 16;
-const elementsMost = 1_000_000;
+const elementsMost = 262_144;
 
 /** What arrays of one message may still hold. An empty element may cost 1 byte on the wire and 100 in memory: so they are counted. */
 export function elementBudget(frameBytes: number): number {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { buildBatch } from './batch/build-batch.ts';
 import { codecs, type CodecName } from './batch/compression.ts';
 import { setTimestamps } from './batch/record-batch.ts';
@@ -13,18 +13,29 @@ interface Stored {
   readonly timestampMs: number;
 }
 
-function log(batches: readonly { readonly timestamps: readonly number[]; readonly compression: CodecName }[]): { readonly bytes: Buffer; readonly records: Stored[] } {
+function log(batches: readonly { readonly timestamps: readonly number[]; readonly compression: CodecName }[]): {
+  readonly bytes: Buffer;
+  readonly records: Stored[];
+} {
   const records: Stored[] = [];
   const parts = batches.map(({ timestamps, compression }) => {
     const baseOffset = records.length;
     for (const timestampMs of timestamps) records.push({ offset: records.length, timestampMs });
-    return buildBatch({ baseOffset, leaderEpoch: 3, compression, records: timestamps.map((timestampMs) => ({ key: null, value: Buffer.from('v'), timestampMs })) });
+    return buildBatch({
+      baseOffset,
+      leaderEpoch: 3,
+      compression,
+      records: timestamps.map((timestampMs) => ({ key: null, value: Buffer.from('v'), timestampMs })),
+    });
   });
   return { bytes: Buffer.concat(parts), records };
 }
 
 const batches = fc.array(
-  fc.record({ timestamps: fc.array(fc.integer({ min: -1, max: 40 }), { minLength: 1, maxLength: 5 }), compression: fc.constantFrom(...(Object.keys(codecs) as CodecName[])) }),
+  fc.record({
+    timestamps: fc.array(fc.integer({ min: -1, max: 40 }), { minLength: 1, maxLength: 5 }),
+    compression: fc.constantFrom(...(Object.keys(codecs) as CodecName[])),
+  }),
   { maxLength: 8 },
 );
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { ErrorCodes } from '../protocol/errors.ts';
 import type { BatchSummary } from './batch/batch-summary.ts';
 import { controlFlag, sequenceAfter, transactionalFlag } from './batch/record-batch.ts';
@@ -39,7 +39,16 @@ class Log {
     const firstOffset = this.endOffset;
     this.endOffset += records;
     const lastSequence = sequence < 0 ? -1 : sequenceAfter(sequence, records - 1);
-    const batch = { producerId, producerEpoch: epoch, firstSequence: sequence, lastSequence, firstOffset, lastOffset: this.endOffset - 1, timestampMs: this.nowMs, kind };
+    const batch = {
+      producerId,
+      producerEpoch: epoch,
+      firstSequence: sequence,
+      lastSequence,
+      firstOffset,
+      lastOffset: this.endOffset - 1,
+      timestampMs: this.nowMs,
+      kind,
+    };
     this.state.apply(batch, this.nowMs, ticket);
   }
 
@@ -58,7 +67,18 @@ function summary({ producerId = 7, epoch = 0, sequence, records = 1, kind = 'ide
   const flags = { idempotent: 0, transactional: transactionalFlag, commit: transactionalFlag | controlFlag, abort: transactionalFlag | controlFlag };
   const lastSequence = sequence < 0 ? -1 : sequenceAfter(sequence, records - 1);
   const identity = { producerId, producerEpoch: epoch, baseSequence: sequence, lastSequence };
-  return { position: 0, sizeBytes: 100, baseOffset: 0, lastOffsetDelta: records - 1, recordCount: records, firstTimestamp: 0, maxTimestamp: 0, attributes: flags[kind], leaderEpoch: -1, ...identity };
+  return {
+    position: 0,
+    sizeBytes: 100,
+    baseOffset: 0,
+    lastOffsetDelta: records - 1,
+    recordCount: records,
+    firstTimestamp: 0,
+    maxTimestamp: 0,
+    attributes: flags[kind],
+    leaderEpoch: -1,
+    ...identity,
+  };
 }
 
 test('sequences go on without gaps, gaps are OUT_OF_ORDER_SEQUENCE_NUMBER', () => {
@@ -73,7 +93,13 @@ test('sequences go on without gaps, gaps are OUT_OF_ORDER_SEQUENCE_NUMBER', () =
 test('a retry of any of the last five batches gets the first offsets, an older one is out of order', () => {
   const log = new Log();
   for (let sequence = 0; sequence < 12; sequence += 2) log.send({ sequence, records: 2 });
-  for (const [sequence, offsets] of [[2, '2..3'], [4, '4..5'], [6, '6..7'], [8, '8..9'], [10, '10..11']] as const) {
+  for (const [sequence, offsets] of [
+    [2, '2..3'],
+    [4, '4..5'],
+    [6, '6..7'],
+    [8, '8..9'],
+    [10, '10..11'],
+  ] as const) {
     assert.equal(log.outcome({ sequence, records: 2 }), `duplicate of ${offsets}`);
   }
   assert.equal(log.outcome({ sequence: 0, records: 2 }), 'OUT_OF_ORDER_SEQUENCE_NUMBER');
@@ -194,7 +220,10 @@ test('idle producers expire by our clock, not by their timestamps; open transact
   log.send({ producerId: 3, sequence: 0 });
   log.nowMs += 10_000;
   log.state.expire(log.nowMs);
-  assert.deepEqual(log.state.active().map(({ producerId }) => producerId), [2, 3]);
+  assert.deepEqual(
+    log.state.active().map(({ producerId }) => producerId),
+    [2, 3],
+  );
 });
 
 test('a flood of producers stays within the bound: the least recently active go', () => {
@@ -259,7 +288,8 @@ test('a restored state answers as the one it was made from, at every point of an
         const sent: Sent = { producerId, epoch: at.epoch + epochStep, sequence, records: isMarker ? 1 : records, kind };
         const verdict = kept.outcome(sent);
         assert.equal(restored.outcome(sent), verdict);
-        if (verdict === 'accept') next.set(producerId, { epoch: at.epoch + epochStep, sequence: isMarker ? (epochStep > 0 ? 0 : at.sequence) : sequenceAfter(sequence, records) });
+        if (verdict === 'accept')
+          next.set(producerId, { epoch: at.epoch + epochStep, sequence: isMarker ? (epochStep > 0 ? 0 : at.sequence) : sequenceAfter(sequence, records) });
         kept.state.highWatermarkAdvanced(kept.endOffset);
         restored.restart();
         assert.equal(restored.state.firstOpenTransactionOffset, kept.state.firstOpenTransactionOffset);

@@ -241,7 +241,11 @@ function outOfOrder(producer: Producer, batch: BatchSummary): ProducerVerdict {
 }
 
 function oldEpoch(producerId: number, epoch: number, current: number): ProducerVerdict {
-  return { kind: 'reject', error: ErrorCodes.INVALID_PRODUCER_EPOCH, message: `Epoch of producer ${producerId} is ${epoch}, which is smaller than the last seen epoch ${current}` };
+  return {
+    kind: 'reject',
+    error: ErrorCodes.INVALID_PRODUCER_EPOCH,
+    message: `Epoch of producer ${producerId} is ${epoch}, which is smaller than the last seen epoch ${current}`,
+  };
 }
 
 function encodeProducer(writer: ByteWriter, producer: Producer): void {

@@ -77,7 +77,7 @@ function encodeRecords(records: readonly NewRecord[], firstTimestamp: number): B
 }
 
 function writeNullable(writer: ByteWriter, bytes: Uint8Array | null): void {
-  if (bytes === null) return writer.signedVarint(-1);
+  if (bytes == null) return writer.signedVarint(-1);
   writer.signedVarint(bytes.byteLength);
   writer.bytes(bytes);
 }

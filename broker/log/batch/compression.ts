@@ -14,42 +14,32 @@ export type CodecName = keyof typeof codecs;
 export type Decompressed = { readonly kind: 'ok'; readonly bytes: Buffer } | { readonly kind: 'invalid'; readonly message: string };
 
 export function decompress(codec: number, input: Buffer, maxOutputBytes: number): Decompressed {
+  const decompressor = decompressors[codec];
+  if (decompressor === undefined) return { kind: 'invalid', message: `Unknown compression type id: ${codec}` };
   try {
-    return { kind: 'ok', bytes: decompressor(codec)(input, maxOutputBytes) };
+    return { kind: 'ok', bytes: decompressor(input, maxOutputBytes) };
   } catch (cause) {
     return { kind: 'invalid', message: cause instanceof Error ? cause.message : String(cause) };
   }
 }
 
 export function compress(codec: CodecName, input: Buffer): Buffer {
-  switch (codec) {
-    case 'uncompressed':
-      return input;
-    case 'gzip':
-      return gzipSync(input);
-    case 'snappy':
-      return compressSnappy(input);
-    case 'lz4':
-      return compressLz4(input);
-    case 'zstd':
-      return compressZstd(input);
-  }
+  return compressors[codec](input);
 }
 
-/** They throw on anything that is not right. */
-function decompressor(codec: number): (input: Buffer, maxOutputBytes: number) => Buffer {
-  switch (codec) {
-    case codecs.uncompressed:
-      return (input) => input;
-    case codecs.gzip:
-      return (input, maxOutputLength) => gunzipSync(input, { maxOutputLength });
-    case codecs.snappy:
-      return decompressSnappy;
-    case codecs.lz4:
-      return decompressLz4;
-    case codecs.zstd:
-      return decompressZstd;
-    default:
-      throw new RangeError(`unknown compression type id: ${codec}`);
-  }
-}
+const compressors: Readonly<Record<CodecName, (input: Buffer) => Buffer>> = {
+  uncompressed: (input) => input,
+  gzip: (input) => gzipSync(input),
+  snappy: compressSnappy,
+  lz4: compressLz4,
+  zstd: compressZstd,
+};
+
+/** By codec id. They throw on anything that is not right. */
+const decompressors: readonly ((input: Buffer, maxOutputBytes: number) => Buffer)[] = [
+  (input) => input,
+  (input, maxOutputLength) => gunzipSync(input, { maxOutputLength: Math.max(1, maxOutputLength) }),
+  decompressSnappy,
+  decompressLz4,
+  decompressZstd,
+];

@@ -32,7 +32,7 @@ export function buildMarker(end: EndOfTransaction): Buffer {
 export function markerKind(batch: Buffer): MarkerKind | undefined {
   const decoded = decodeRecords(batch, { maxOutputBytes: largestMarkerBytes });
   const key = decoded.kind === 'ok' ? decoded.records[0]?.key : undefined;
-  if (key === undefined || key === null || key.length < 4) return undefined;
+  if (key == null || key.length < 4) return undefined;
   const type = key.readInt16BE(2);
   return type === controlTypes.abort ? 'abort' : type === controlTypes.commit ? 'commit' : undefined;
 }

@@ -10,7 +10,8 @@ const uncompressedBlockFlag = 0x8000_0000;
 export function decompressLz4(input: Buffer, maxOutputBytes: number): Buffer {
   const frame = measureFrame(input);
   // Blocks need not be full, but a frame that only could be too large is not worth the risk twice over.
-  if (frame.mostOutputBytes > Math.max(maxOutputBytes, frame.blockBytes) * 2) throw new RangeError(`lz4: up to ${frame.mostOutputBytes} bytes, more than ${maxOutputBytes}`);
+  if (frame.mostOutputBytes > Math.max(maxOutputBytes, frame.blockBytes) * 2)
+    throw new RangeError(`lz4: up to ${frame.mostOutputBytes} bytes, more than ${maxOutputBytes}`);
   const output = decompressFrameSync(input.subarray(0, frame.sizeBytes));
   if (output.length > maxOutputBytes) throw new RangeError(`lz4: ${output.length} bytes, more than ${maxOutputBytes}`);
   return output;

@@ -112,7 +112,11 @@ export function assignOffsetAndEpoch(buffer: Buffer, at: number, offset: number,
 }
 
 /** Overwrites timestamp type and maximum timestamp, and mends the CRC without reading the records. */
-export function setTimestamps(buffer: Buffer, at: number, timestamps: { readonly type: 'CreateTime' | 'LogAppendTime'; readonly maxTimestampMs: number }): void {
+export function setTimestamps(
+  buffer: Buffer,
+  at: number,
+  timestamps: { readonly type: 'CreateTime' | 'LogAppendTime'; readonly maxTimestampMs: number },
+): void {
   const old = attributes(buffer, at);
   const next = timestamps.type === 'LogAppendTime' ? old | logAppendTimeFlag : old & ~logAppendTimeFlag;
   const patched = buffer.subarray(at + crcStart, at + producerIdPosition);

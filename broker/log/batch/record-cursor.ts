@@ -50,7 +50,8 @@ export class RecordCursor {
     }
     const length = this.#varint();
     const end = this.#position + length;
-    if (length < 0 || end > this.#payload.length) throw new FormatError(`Invalid record size: expected ${length} bytes in record payload, ${this.#payload.length - this.#position} are left`);
+    if (length < 0 || end > this.#payload.length)
+      throw new FormatError(`Invalid record size: expected ${length} bytes in record payload, ${this.#payload.length - this.#position} are left`);
     this.#take(1);
     const timestampDelta = this.#varint();
     this.timestampMs = this.#logAppendTime ?? this.#firstTimestamp + timestampDelta;
@@ -62,7 +63,8 @@ export class RecordCursor {
     this.#headerCount = this.#varint();
     this.#headersPosition = this.#position;
     this.#skipHeaders(end);
-    if (this.#position !== end) throw new FormatError(`Invalid record size: expected to read ${length} bytes in record payload, but instead read ${this.#position - end + length}`);
+    if (this.#position !== end)
+      throw new FormatError(`Invalid record size: expected to read ${length} bytes in record payload, but instead read ${this.#position - end + length}`);
     this.index += 1;
     return true;
   }
@@ -117,7 +119,8 @@ export class RecordCursor {
   /** Position of the next `length` bytes, which are then behind; none when it is negative. */
   #take(length: number): number {
     const position = this.#position;
-    if (length > this.#payload.length - position) throw new FormatError(`Found invalid record structure: ${length} bytes wanted, ${this.#payload.length - position} left`);
+    if (length > this.#payload.length - position)
+      throw new FormatError(`Found invalid record structure: ${length} bytes wanted, ${this.#payload.length - position} left`);
     if (length > 0) this.#position += length;
     return position;
   }

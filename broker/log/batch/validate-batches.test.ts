@@ -12,7 +12,11 @@ import { validateBatches, type ValidationOptions, type ValidBatches, type Reject
 const nowMs = 1_700_000_000_000;
 
 function batchOf(count: number, changes: Partial<NewBatch> = {}): Buffer {
-  const records = Array.from({ length: count }, (_, index) => ({ key: Buffer.from(`key-${index}`), value: Buffer.alloc(20, index), timestampMs: nowMs + index }));
+  const records = Array.from({ length: count }, (_, index) => ({
+    key: Buffer.from(`key-${index}`),
+    value: Buffer.alloc(20, index),
+    timestampMs: nowMs + index,
+  }));
   return buildBatch({ records, ...changes });
 }
 
@@ -23,13 +27,13 @@ function validate(records: Buffer, config: Partial<TopicLogConfig> = {}, origin:
 function accepted(records: Buffer, config?: Partial<TopicLogConfig>): ValidBatches {
   const outcome = validate(records, config);
   assert.equal(outcome.kind, 'ok', JSON.stringify(outcome));
-  return outcome as ValidBatches;
+  return outcome;
 }
 
 function refused(records: Buffer, config?: Partial<TopicLogConfig>): RejectedBatches {
   const outcome = validate(records, config);
   assert.equal(outcome.kind, 'rejected');
-  return outcome as RejectedBatches;
+  return outcome;
 }
 
 /** Overwrites header bytes and makes the CRC fit again. */
@@ -70,7 +74,14 @@ test('nothing, or less than one batch, is INVALID_RECORD', () => {
 });
 
 test('a length field that no record fits is CORRUPT_MESSAGE, one past the end is INVALID_RECORD', () => {
-  for (const [length, error] of [[-1, 2], [0, 2], [13, 2], [-(2 ** 31), 2], [48, 2], [2 ** 31 - 1, 87]] as const) {
+  for (const [length, error] of [
+    [-1, 2],
+    [0, 2],
+    [13, 2],
+    [-(2 ** 31), 2],
+    [48, 2],
+    [2 ** 31 - 1, 87],
+  ] as const) {
     const batch = batchOf(1);
     batch.writeInt32BE(length, 8);
     assert.equal(refused(batch).error, error, `${length}`);
@@ -78,7 +89,12 @@ test('a length field that no record fits is CORRUPT_MESSAGE, one past the end is
 });
 
 test('magic 0 and 1 are INVALID_RECORD, an unknown magic is CORRUPT_MESSAGE', () => {
-  for (const [magic, error] of [[0, 87], [1, 87], [3, 2], [-1, 2]] as const) {
+  for (const [magic, error] of [
+    [0, 87],
+    [1, 87],
+    [3, 2],
+    [-1, 2],
+  ] as const) {
     const batch = batchOf(1);
     batch.writeInt8(magic, 16);
     assert.equal(refused(batch).error, error, `${magic}`);
@@ -115,7 +131,15 @@ test('max.message.bytes counts the whole batch and is looked at before the CRC',
 });
 
 test('a count that does not fit the offsets is INVALID_RECORD', () => {
-  for (const [delta, count] of [[2, 2], [2, -1], [2, 0], [2, 4], [-1, 0], [2 ** 31 - 1, 2 ** 31 - 1], [-(2 ** 31), 1]] as const) {
+  for (const [delta, count] of [
+    [2, 2],
+    [2, -1],
+    [2, 0],
+    [2, 4],
+    [-1, 0],
+    [2 ** 31 - 1, 2 ** 31 - 1],
+    [-(2 ** 31), 1],
+  ] as const) {
     const batch = tampered(batchOf(3), (bytes) => {
       bytes.writeInt32BE(delta, 23);
       bytes.writeInt32BE(count, 57);
@@ -146,8 +170,14 @@ test('timestamps outside the bounds are INVALID_TIMESTAMP and the bad records ar
   const bounds = { timestampBeforeMaxMs: 2_000, timestampAfterMaxMs: 4_000 };
   const outcome = refused(buildBatch({ records: [records[0]!, records[2]!] }), bounds);
   assert.equal(outcome.error, ErrorCodes.INVALID_TIMESTAMP);
-  assert.deepEqual(outcome.recordErrors?.map(({ batchIndex }) => batchIndex), [1]);
-  assert.deepEqual(refused(buildBatch({ records: [records[1]!, records[0]!, records[2]!] }), bounds).recordErrors?.map(({ batchIndex }) => batchIndex), [0, 2]);
+  assert.deepEqual(
+    outcome.recordErrors?.map(({ batchIndex }) => batchIndex),
+    [1],
+  );
+  assert.deepEqual(
+    refused(buildBatch({ records: [records[1]!, records[0]!, records[2]!] }), bounds).recordErrors?.map(({ batchIndex }) => batchIndex),
+    [0, 2],
+  );
   accepted(buildBatch({ records: [records[0]!] }), bounds);
 });
 
@@ -199,10 +229,13 @@ test('a compacted topic refuses records without key, by their place, in every co
   const compact = { cleanupPolicy: { delete: false, compact: true } };
   for (const compression of Object.keys(codecs) as CodecName[]) {
     accepted(batchOf(3, { compression }), compact);
-    const records = ['a', null, 'b', null].map((key) => ({ key: key === null ? null : Buffer.from(key), value: Buffer.from('v'), timestampMs: nowMs }));
+    const records = ['a', null, 'b', null].map((key) => ({ key: key == null ? null : Buffer.from(key), value: Buffer.from('v'), timestampMs: nowMs }));
     const outcome = refused(buildBatch({ records, compression }), compact);
     assert.equal(outcome.error, ErrorCodes.INVALID_RECORD);
-    assert.deepEqual(outcome.recordErrors?.map(({ batchIndex }) => batchIndex), [1, 3]);
+    assert.deepEqual(
+      outcome.recordErrors?.map(({ batchIndex }) => batchIndex),
+      [1, 3],
+    );
   }
 });
 
@@ -210,8 +243,20 @@ test('where records are read, their own faults and a count that lies are INVALID
   const compact = { cleanupPolicy: { delete: false, compact: true } };
   const lies: [string, (bytes: Buffer) => void][] = [
     ['record size', (bytes) => bytes.writeUInt8(0x7e, 61)],
-    ['fewer records', (bytes) => { bytes.writeInt32BE(1, 23); bytes.writeInt32BE(2, 57); }],
-    ['more records', (bytes) => { bytes.writeInt32BE(3, 23); bytes.writeInt32BE(4, 57); }],
+    [
+      'fewer records',
+      (bytes) => {
+        bytes.writeInt32BE(1, 23);
+        bytes.writeInt32BE(2, 57);
+      },
+    ],
+    [
+      'more records',
+      (bytes) => {
+        bytes.writeInt32BE(3, 23);
+        bytes.writeInt32BE(4, 57);
+      },
+    ],
     ['not gzip', (bytes) => bytes.writeInt16BE(codecs.gzip, 21)],
     ['not snappy', (bytes) => bytes.writeInt16BE(codecs.snappy, 21)],
     ['not lz4', (bytes) => bytes.writeInt16BE(codecs.lz4, 21)],

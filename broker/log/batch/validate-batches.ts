@@ -18,7 +18,10 @@ import { invalidTimestampType, timestampOutOfRange, validateRecordsDeep } from '
 export interface ValidationOptions {
   /** `client`: exactly one batch, no control records. `coordinator`: our own records, any number of batches. */
   readonly origin: 'client' | 'coordinator';
-  readonly config: Pick<TopicLogConfig, 'cleanupPolicy' | 'maxMessageBytes' | 'timestampType' | 'timestampBeforeMaxMs' | 'timestampAfterMaxMs' | 'compressionType'>;
+  readonly config: Pick<
+    TopicLogConfig,
+    'cleanupPolicy' | 'maxMessageBytes' | 'timestampType' | 'timestampBeforeMaxMs' | 'timestampAfterMaxMs' | 'compressionType'
+  >;
   readonly nowMs: number;
   /** Where records have to be read: a batch that needs more memory than this is refused. */
   readonly maxDecompressedBytes: number;
@@ -96,7 +99,10 @@ function frameAt(records: Buffer, position: number): number | 'none' | RejectedB
   if (remaining < header.batchOverheadBytes) return 'none';
   const sizeBytes = header.batchSizeBytes(records, position);
   if (sizeBytes < header.batchOverheadBytes + smallestRecordBytes) {
-    return rejected(ErrorCodes.CORRUPT_MESSAGE, `Record size ${sizeBytes - header.batchOverheadBytes} is less than the minimum record overhead (${smallestRecordBytes})`);
+    return rejected(
+      ErrorCodes.CORRUPT_MESSAGE,
+      `Record size ${sizeBytes - header.batchOverheadBytes} is less than the minimum record overhead (${smallestRecordBytes})`,
+    );
   }
   if (remaining < bytesUpToMagic) return 'none';
   const magic = header.magic(records, position);
@@ -106,10 +112,14 @@ function frameAt(records: Buffer, position: number): number | 'none' | RejectedB
 
 function sizeOrCrcFault(records: Buffer, position: number, sizeBytes: number, maxMessageBytes: number): RejectedBatches | undefined {
   if (sizeBytes > maxMessageBytes) {
-    return rejected(ErrorCodes.MESSAGE_TOO_LARGE, `The record batch size is ${sizeBytes} bytes which exceeds the maximum configured value of ${maxMessageBytes}`);
+    return rejected(
+      ErrorCodes.MESSAGE_TOO_LARGE,
+      `The record batch size is ${sizeBytes} bytes which exceeds the maximum configured value of ${maxMessageBytes}`,
+    );
   }
   if (sizeBytes < header.batchHeaderBytes) return rejected(ErrorCodes.CORRUPT_MESSAGE, `A record batch of ${sizeBytes} bytes is smaller than its header`);
-  if (!header.crcFits(records, position)) return rejected(ErrorCodes.CORRUPT_MESSAGE, `Record is corrupt (stored crc = ${header.storedCrc(records, position)})`);
+  if (!header.crcFits(records, position))
+    return rejected(ErrorCodes.CORRUPT_MESSAGE, `Record is corrupt (stored crc = ${header.storedCrc(records, position)})`);
   return undefined;
 }
 
@@ -135,7 +145,10 @@ function validateTimestampsAndRecords(records: Buffer, batch: BatchSummary, opti
     const deep = validateRecordsDeep(records, options);
     if (deep.kind === 'rejected') return deep;
     if (deep.records.length > config.maxMessageBytes) {
-      return rejected(ErrorCodes.MESSAGE_TOO_LARGE, `After recompression the record batch size is ${deep.records.length} bytes which exceeds the maximum configured value of ${config.maxMessageBytes}`);
+      return rejected(
+        ErrorCodes.MESSAGE_TOO_LARGE,
+        `After recompression the record batch size is ${deep.records.length} bytes which exceeds the maximum configured value of ${config.maxMessageBytes}`,
+      );
     }
     return { kind: 'ok', records: deep.records, batches: [summarizeBatch(deep.records, 0)] };
   }
@@ -158,7 +171,11 @@ function needsRecords(batch: BatchSummary, { config, nowMs }: ValidationOptions)
   if (config.cleanupPolicy.compact) return true;
   if (config.compressionType !== 'producer' && codecs[config.compressionType] !== (batch.attributes & header.compressionMask)) return true;
   if (config.timestampType === 'LogAppendTime') return false;
-  return batch.maxTimestamp < batch.firstTimestamp || timestampOutOfRange(batch.firstTimestamp, config, nowMs) || timestampOutOfRange(batch.maxTimestamp, config, nowMs);
+  return (
+    batch.maxTimestamp < batch.firstTimestamp ||
+    timestampOutOfRange(batch.firstTimestamp, config, nowMs) ||
+    timestampOutOfRange(batch.maxTimestamp, config, nowMs)
+  );
 }
 
 /** LogAppendTime is the broker's to set. Kafka lets it pass where it means a valid timestamp and the topic wants CreateTime. */

@@ -46,7 +46,8 @@ export function timestampOutOfRange(timestampMs: number, config: ValidationOptio
 /** LogAppendTime may only be set by the broker. */
 export function invalidTimestampType(recordCount: number): RejectedBatches {
   const errors = new RecordErrors();
-  for (let index = 0; index < Math.min(recordCount, mostRecordErrors); index += 1) errors.addTimestamp(index, 'Producer should not set timestamp type to LogAppendTime');
+  for (let index = 0; index < Math.min(recordCount, mostRecordErrors); index += 1)
+    errors.addTimestamp(index, 'Producer should not set timestamp type to LogAppendTime');
   return errors.outcome()!;
 }
 
@@ -72,7 +73,8 @@ function inShape(batch: Buffer, payload: Buffer, { maxTimestampMs, offsetsAreSeq
   const target = targetCodec(source, options.config.compressionType);
   // Old clients wrote wrong inner offsets into compressed batches; Kafka mends them.
   const isCompressed = source !== codecs.uncompressed || target !== 'uncompressed';
-  const rebuilt = isCompressed && !offsetsAreSequential ? rebuild(batch, target, options) : codecs[target] === source ? batch : recompress(batch, payload, target);
+  const rebuilt =
+    isCompressed && !offsetsAreSequential ? rebuild(batch, target, options) : codecs[target] === source ? batch : recompress(batch, payload, target);
   header.setTimestamps(rebuilt, 0, { type: options.config.timestampType, maxTimestampMs });
   return rebuilt;
 }

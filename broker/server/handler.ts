@@ -5,7 +5,12 @@
  * Two stages: what `handle` does before it returns runs in the order of the connection's requests, synchronously; a
  * returned promise is the second stage, and may end in any order: the server sends answers in request order.
  * Request and answer are the plain objects of broker/protocol. ApiVersions is computed from the registered handlers.
+ * Bytes in a request are views on its frame, which may be large: copy what is kept beyond the answer.
  */
+import type { ApiKey, RequestOf, ResponseInputOf } from '../protocol/messages.gen.ts';
+
+/** The handler of one API, by its key: `HandlerOf<typeof ApiKeys.Metadata>`. */
+export type HandlerOf<K extends ApiKey> = Handler<RequestOf<K>, ResponseInputOf<K>>;
 
 export interface Handler<Request, Response> {
   readonly apiKey: number;
@@ -19,6 +24,8 @@ export interface Handler<Request, Response> {
    * happen before `handle` returns (Produce, OffsetCommit).
    */
   readonly concurrency: 'serial' | 'pipelined';
+  /** Waits for something to happen rather than for work (long polls, JoinGroup): a stopping server does not wait for it. */
+  readonly longPoll?: true;
   handle(request: Request, context: RequestContext): Outcome<Response> | Promise<Outcome<Response>>;
   /** The answer when `handle` threw: a bug of ours. Without it the connection is closed. */
   failed?(request: Request, context: RequestContext): Response;

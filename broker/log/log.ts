@@ -110,6 +110,10 @@ export class Log {
     return this.#partitions.values();
   }
 
+  get partitionCount(): number {
+    return this.#partitions.size;
+  }
+
   find(topicId: TopicId, partition: number): Partition | undefined {
     return this.#partitions.get(partitionKey(topicId, partition));
   }

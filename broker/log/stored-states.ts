@@ -72,6 +72,11 @@ export class StoredStates {
     return full;
   }
 
+  /** Lets go of everything that was read. */
+  forget(): void {
+    this.#objects.clear();
+  }
+
   async #load(key: ObjectKey): Promise<ReadonlyMap<string, PartitionState>> {
     const { trailer, content, footer } = parseWholeObject(await readWhole(key, this.#options));
     const states = new Map<string, PartitionState>();

@@ -2,7 +2,6 @@
  * The partitions that this incarnation owns: opening them from their stored states, closing them, and what the server
  * is told about those that are not open.
  */
-import type { Clock } from '../../io/clock.ts';
 import type { Logger } from '../../io/logger.ts';
 import { FormatError } from '../../std/byte-reader.ts';
 import type { ClusterImage, TopicImage } from '../../cluster/cluster-image.ts';
@@ -19,7 +18,6 @@ export interface OwnedPartitionsOptions {
   readonly log: Log;
   readonly image: ClusterImage;
   readonly states: StoredStates;
-  readonly clock: Clock;
   readonly logger: Logger;
   readonly topicLogConfig: (topic: TopicImage | undefined) => TopicLogConfig;
   readonly onOpened: (partition: Partition) => void;

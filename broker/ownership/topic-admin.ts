@@ -21,6 +21,7 @@ export interface MetaTopicAdminOptions {
   readonly image: ClusterImage & { waitFor(revision: number, withinMs: number): Promise<void> };
   readonly self: Incarnation;
   readonly open: (acquired: readonly AcquiredPartition[]) => Promise<void>;
+  readonly closeTopic: (topicId: TopicId, partitionCount: number) => void;
   /** A tombstone is there to be worked off. */
   readonly onTopicDeleted: (topicId: TopicId) => void;
 }
@@ -69,6 +70,8 @@ export class MetaTopicAdmin implements TopicAdmin {
       }
       await this.#options.image.waitFor(named.revision, imageWaitMs);
       await this.#options.open(acquired);
+      // Deleted while it was opened: nobody else closes it.
+      if (!this.#options.image.topicById(topicId)) this.#options.closeTopic(topicId, topic.partitionCount);
       return { kind: 'done', topicId };
     });
   }

@@ -44,7 +44,7 @@ export interface ProducerBatch {
 }
 
 const batchKinds = ['idempotent', 'transactional', 'commit', 'abort'] as const;
-const minSliceBytes = 40;
+const minSliceBytes = 36;
 const minProducerBatchBytes = 8;
 
 export function encodeSlices(writer: ByteWriter, slices: readonly Slice[]): void {

@@ -1,0 +1,205 @@
+/**
+ * One life of a broker process: an incarnation from its registration to its end (design §4). A broker that finds itself
+ * fenced ends this life and begins another; nothing of the old one is believed.
+ */
+import type { Io } from '../io/io.ts';
+import { type Clock, sleep } from '../io/clock.ts';
+import { MetaUnavailable } from '../io/meta/meta-store.ts';
+import type { Incarnation } from '../cluster/identifiers.ts';
+import type { TopicImage } from '../cluster/cluster-image.ts';
+import type { BrokerConfig } from './config.ts';
+import { Log } from './log/log.ts';
+import { logLimits } from './log-limits.ts';
+import type { Mutants } from './log/mutants.ts';
+import type { Partition } from './log/partition.ts';
+import { RangeReader } from './log/range-reader.ts';
+import { StoredStates } from './log/stored-states.ts';
+import type { TopicLogConfig } from './log/topic-log-config.ts';
+import type { WalEnd } from './log/wal/wal-writer.ts';
+import { beginIncarnation, type NodeIdentity, provePointer } from './ownership/incarnation.ts';
+import { MetadataImage } from './ownership/metadata-image.ts';
+import { OwnedPartitions } from './ownership/owned-partitions.ts';
+import { ProducerIdBlocks } from './ownership/producer-ids.ts';
+import { takeOverOwnPast } from './ownership/takeover.ts';
+import { MetaTopicAdmin } from './ownership/topic-admin.ts';
+import { TopicRemoval } from './ownership/topic-removal.ts';
+import type { Services } from './server/services.ts';
+import { resolveTopicLogConfig } from './topic-config.ts';
+
+export interface BrokerLifeOptions {
+  readonly config: BrokerConfig;
+  readonly io: Io;
+  readonly clusterId: string;
+  readonly identity: NodeIdentity;
+  readonly signal: AbortSignal;
+  readonly mutants?: Mutants;
+  readonly onPartitionOpened: (partition: Partition) => void;
+  readonly onPartitionClosed: (topicId: string, partition: number) => void;
+}
+
+export interface BrokerLife {
+  readonly incarnation: Incarnation;
+  readonly services: Services;
+  /** Settles when this incarnation can write no more. */
+  readonly ended: Promise<WalEnd>;
+  /** `graceful`: everything appended is stored, with a last checkpoint. Callable twice. */
+  close(options: { readonly graceful: boolean }): Promise<void>;
+}
+
+const parallelReads = 16;
+const internalTopics = new Set(['__consumer_offsets', '__transaction_state', '__share_group_state']);
+
+/** Registers an incarnation, takes over this node's past and opens its partitions; resolves when it can serve. */
+export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife> {
+  const { config, io, mutants } = options;
+  const abort = new AbortController();
+  const onAbort = () => abort.abort();
+  options.signal.addEventListener('abort', onAbort);
+  const { signal } = abort;
+  const startedAtMs = io.clock.monotonicMs();
+  const limits = logLimits(config);
+  const reads = { objects: io.objects, clock: io.clock, random: io.random, signal };
+  const mutantOption = mutants ? { mutants } : {};
+
+  let end: (end: WalEnd) => void = () => {};
+  const ended = new Promise<WalEnd>((resolve) => {
+    end = resolve;
+  });
+  const incarnation = await beginIncarnation({ ...reads, identity: options.identity, meta: io.meta, logger: io.logger, ...mutantOption });
+  const logger = io.logger.child({ node: incarnation.node, epoch: incarnation.epoch });
+  const log = new Log({
+    objects: io.objects,
+    clock: io.clock,
+    random: io.random,
+    logger,
+    metrics: io.metrics,
+    incarnation,
+    limits,
+    stored: new RangeReader({ objects: io.objects, clock: io.clock, random: io.random, attempts: 5, baseBackoffMs: 50 }),
+    provePointer: (checkpoint) => provePointer(checkpoint, { meta: io.meta, clock: io.clock, signal, incarnation }),
+    onEnd: end,
+    ...mutantOption,
+  });
+  const image = new MetadataImage({
+    meta: io.meta,
+    clock: io.clock,
+    logger,
+    clusterId: options.clusterId,
+    isInternalTopic: (name) => internalTopics.has(name),
+    onTopicRemoved: (topicId, partitionCount) => owned.closeTopic(topicId, partitionCount),
+    onBrokerConfigChanged: () => {},
+  });
+  const states = new StoredStates({
+    ...reads,
+    parallel: parallelReads,
+    maxProducers: limits.maxProducersPerPartition,
+    producerExpirationMs: limits.producerExpirationMs,
+    ...(mutants?.has('forget-producer-state-on-recovery') ? { forgetProducers: true } : {}),
+  });
+  const owned = new OwnedPartitions({
+    log,
+    image,
+    states,
+    logger,
+    topicLogConfig: topicConfigs(config),
+    onOpened: options.onPartitionOpened,
+    onClosed: options.onPartitionClosed,
+  });
+  const removal = new TopicRemoval({
+    meta: io.meta,
+    clock: io.clock,
+    logger,
+    self: incarnation,
+    signal,
+    closeTopic: (topicId, count) => owned.closeTopic(topicId, count),
+    checkpoint: () => log.checkpoint(),
+  });
+  const admin = new MetaTopicAdmin({
+    meta: io.meta,
+    clock: io.clock,
+    random: io.random,
+    logger,
+    image,
+    self: incarnation,
+    open: (acquired) => owned.open(acquired),
+    closeTopic: (topicId, count) => owned.closeTopic(topicId, count),
+    onTopicDeleted: () => removal.wake(),
+  });
+
+  let closing: Promise<void> | undefined;
+  const close = ({ graceful }: { readonly graceful: boolean }): Promise<void> => {
+    closing ??= (async () => {
+      await log.shutDown({ graceful });
+      options.signal.removeEventListener('abort', onAbort);
+      abort.abort();
+      await removal.close();
+      await image.close();
+    })();
+    return closing;
+  };
+  try {
+    await startImage(image, io.clock, logger, signal);
+    const past = await takeOverOwnPast({
+      ...reads,
+      logger,
+      self: incarnation,
+      wal: log.wal,
+      parallel: parallelReads,
+      meta: io.meta,
+      states,
+      isOpen: (topicId, partition) => owned.isSettled(topicId, partition),
+      open: (acquired) => owned.open(acquired),
+    });
+    states.forget();
+    removal.wake();
+    logger.info('incarnation serves', { partitions: log.partitionCount, recovered: past.length, tookMs: Math.round(io.clock.monotonicMs() - startedAtMs) });
+    void afterTakeover(log, past, logger);
+  } catch (error) {
+    await close({ graceful: false });
+    throw error;
+  }
+  const services: Services = {
+    io: { ...io, logger },
+    config,
+    node: incarnation.node,
+    image,
+    partitions: owned,
+    admin,
+    producerIds: new ProducerIdBlocks({ meta: io.meta, clock: io.clock, random: io.random }),
+  };
+  return { incarnation, services, ended, close };
+}
+
+/** A first checkpoint frees the next recovery from reading what this one read. */
+async function afterTakeover(log: Log, past: readonly Incarnation[], logger: Io['logger']): Promise<void> {
+  if (past.length === 0 || log.partitionCount === 0) return;
+  const proven = await log.checkpoint();
+  if (!proven) logger.warn('the first checkpoint after a takeover is not proven');
+}
+
+async function startImage(image: MetadataImage, clock: Clock, logger: Io['logger'], signal: AbortSignal): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await image.start();
+    } catch (error) {
+      if (!(error instanceof MetaUnavailable) || signal.aborted) throw error;
+      if (attempt % 25 === 0) logger.warn('waiting for the metadata store', { error: error.message });
+      await sleep(clock, 200, signal);
+    }
+  }
+}
+
+/** Parsed topic configuration, kept until the topic's image is replaced. */
+function topicConfigs(config: BrokerConfig): (topic: TopicImage | undefined) => TopicLogConfig {
+  const defaults = resolveTopicLogConfig({}, config);
+  const parsed = new WeakMap<TopicImage, TopicLogConfig>();
+  return (topic) => {
+    if (!topic) return defaults;
+    let resolved = parsed.get(topic);
+    if (!resolved) {
+      resolved = resolveTopicLogConfig(topic.config, config);
+      parsed.set(topic, resolved);
+    }
+    return resolved;
+  };
+}

@@ -37,6 +37,11 @@ export interface CallOptions {
   /** Overrides the store's own deadline of one attempt, milliseconds; it includes waiting for a socket. */
   readonly deadlineMs?: number;
   readonly signal?: AbortSignal;
+  /**
+   * Reads only: where the bytes go when they fit; else the store allocates. It belongs to the store until the promise settles. Whoever keeps
+   * and reuses such a buffer saves most of the cost of reading: a fresh one is paid for in page faults.
+   */
+  readonly into?: Buffer;
 }
 
 /** `unknown`: applied, not applied, or applied later. `refused`: will not work soon (permission, no bucket, read-only, full); provably not applied. */

@@ -16,6 +16,10 @@ import { walkBatches } from './log/batch/walk-batches.ts';
 import type { PartitionLog } from './log/partition-log.ts';
 
 describe('a broker life', () => {
+  afterEach(async () => {
+    for (const life of begun.splice(0)) await life.close({ graceful: false });
+  });
+
   test('what was acknowledged is there in the next life, without a graceful end', async () => {
     const io = await testIo();
     const first = await life(io);
@@ -84,10 +88,6 @@ async function testIo(): Promise<Io> {
 }
 
 const begun: BrokerLife[] = [];
-
-afterEach(async () => {
-  for (const life of begun.splice(0)) await life.close({ graceful: false });
-});
 
 async function life(io: Io): Promise<BrokerLife> {
   const life = await beginLife({

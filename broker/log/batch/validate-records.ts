@@ -4,11 +4,11 @@
  */
 import { ErrorCodes } from '../../protocol/errors.ts';
 import type { RecordError } from '../partition-log.ts';
-import { assembleBatch, buildBatch } from './build-batch.ts';
-import { summarizeBatch, isTransactional } from './batch-summary.ts';
+import { assembleBatch } from './build-batch.ts';
+import { summarizeBatch } from './batch-summary.ts';
 import { codecs, compress, type CodecName } from './compression.ts';
 import * as header from './record-batch.ts';
-import { decodeRecords, recordsPayload, visitRecords } from './records.ts';
+import { recordsPayload, visitRecords } from './records.ts';
 import type { RejectedBatches, ValidationOptions } from './validate-batches.ts';
 
 /** A batch can have millions of bad records; an answer names some. */
@@ -23,19 +23,18 @@ export function validateRecordsDeep(batch: Buffer, options: ValidationOptions): 
   if (payload.kind === 'invalid') return invalidRecord(payload.message);
   const errors = new RecordErrors();
   let maxTimestampMs: number = header.noTimestamp;
-  let offsetsAreSequential = true;
   const typeIsWrong = (header.attributes(batch, 0) & header.logAppendTimeFlag) !== 0 && options.config.timestampType === 'LogAppendTime';
   const fault = visitRecords(batch, payload.bytes, (record) => {
     if (options.config.cleanupPolicy.compact && !record.hasKey) errors.add(record.index, 'Compacted topic cannot accept message without key');
     else if (typeIsWrong || timestampIsBad(record.timestampMs, batch, options)) errors.addTimestamp(record.index, timestampText(record.timestampMs, options));
     if (record.timestampMs > maxTimestampMs) maxTimestampMs = record.timestampMs;
-    if (record.offsetDelta !== record.index) offsetsAreSequential = false;
+    if (record.offsetDelta !== record.index) errors.add(record.index, `Record has offset delta ${record.offsetDelta}, expected ${record.index}`);
   });
   if (fault !== undefined) return invalidRecord(fault.message);
   const rejected = errors.outcome();
   if (rejected !== undefined) return rejected;
   const stamped = options.config.timestampType === 'LogAppendTime' ? options.nowMs : maxTimestampMs;
-  return { kind: 'ok', records: inShape(batch, payload.bytes, { maxTimestampMs: stamped, offsetsAreSequential, options }) };
+  return { kind: 'ok', records: inShape(batch, payload.bytes, { maxTimestampMs: stamped, options }) };
 }
 
 export function timestampOutOfRange(timestampMs: number, config: ValidationOptions['config'], nowMs: number): boolean {
@@ -64,19 +63,15 @@ function timestampText(timestampMs: number, { config, nowMs }: ValidationOptions
 
 interface Shape {
   readonly maxTimestampMs: number;
-  readonly offsetsAreSequential: boolean;
   readonly options: ValidationOptions;
 }
 
-function inShape(batch: Buffer, payload: Buffer, { maxTimestampMs, offsetsAreSequential, options }: Shape): Buffer {
+function inShape(batch: Buffer, payload: Buffer, { maxTimestampMs, options }: Shape): Buffer {
   const source = header.attributes(batch, 0) & header.compressionMask;
   const target = targetCodec(source, options.config.compressionType);
-  // Old clients wrote wrong inner offsets into compressed batches; Kafka mends them.
-  const isCompressed = source !== codecs.uncompressed || target !== 'uncompressed';
-  const rebuilt =
-    isCompressed && !offsetsAreSequential ? rebuild(batch, target, options) : codecs[target] === source ? batch : recompress(batch, payload, target);
-  header.setTimestamps(rebuilt, 0, { type: options.config.timestampType, maxTimestampMs });
-  return rebuilt;
+  const shaped = codecs[target] === source ? batch : recompress(batch, payload, target);
+  header.setTimestamps(shaped, 0, { type: options.config.timestampType, maxTimestampMs });
+  return shaped;
 }
 
 function targetCodec(source: number, wanted: ValidationOptions['config']['compressionType']): CodecName {
@@ -89,22 +84,6 @@ function targetCodec(source: number, wanted: ValidationOptions['config']['compre
 function recompress(batch: Buffer, payload: Buffer, target: CodecName): Buffer {
   const summary = summarizeBatch(batch, 0);
   return assembleBatch(compress(target, payload), { ...summary, attributes: (summary.attributes & ~header.compressionMask) | codecs[target] });
-}
-
-function rebuild(batch: Buffer, target: CodecName, options: ValidationOptions): Buffer {
-  const decoded = decodeRecords(batch, { maxOutputBytes: options.maxDecompressedBytes });
-  // They were read a moment ago.
-  if (decoded.kind === 'invalid') throw new Error(decoded.message);
-  const summary = summarizeBatch(batch, 0);
-  return buildBatch({
-    records: decoded.records.map(({ key, value, timestampMs, headers }) => ({ key, value, timestampMs, headers })),
-    leaderEpoch: summary.leaderEpoch,
-    compression: target,
-    producerId: summary.producerId,
-    producerEpoch: summary.producerEpoch,
-    baseSequence: summary.baseSequence,
-    transactional: isTransactional(summary),
-  });
 }
 
 /** Kafka's rule: one bad timestamp makes the whole answer INVALID_TIMESTAMP, else it is INVALID_RECORD. */

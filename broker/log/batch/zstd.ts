@@ -19,12 +19,17 @@ const rawBlockBytes = 128 * 1024;
 const windowLogMaxParameter = 100;
 /** 128 MiB is the largest window that writers choose without being asked for more. */
 const largestWindowLog = 27;
+/** Producers write one. */
+const mostFrames = 16;
+const mostMovedBytes = 4 * 1024 ** 3;
 
 export function decompressZstd(input: Buffer, maxOutputBytes: number): Buffer {
+  const frames = splitFrames(input, maxOutputBytes);
+  if (native.zstdDecompressSync === undefined) checkPortableWork(frames);
   const outputs: Buffer[] = [];
   let sizeBytes = 0;
-  for (const frame of splitFrames(input, maxOutputBytes)) {
-    const output = decompressFrame(frame, maxOutputBytes - sizeBytes);
+  for (const { bytes } of frames) {
+    const output = decompressFrame(bytes, maxOutputBytes - sizeBytes);
     sizeBytes += output.length;
     outputs.push(output);
   }
@@ -71,43 +76,65 @@ export function storeAsZstd(input: Buffer): Buffer {
   return Buffer.concat(parts);
 }
 
+interface Frame {
+  readonly bytes: Buffer;
+  readonly windowBytes: number;
+  readonly blocks: number;
+}
+
+/** The portable reader moves its whole window for every block: many small blocks in a large window would keep it busy for hours. */
+export function checkPortableWork(frames: readonly Pick<Frame, 'windowBytes' | 'blocks'>[]): void {
+  let movedBytes = 0;
+  for (const { windowBytes, blocks } of frames) movedBytes += windowBytes * blocks;
+  if (movedBytes > mostMovedBytes) throw new RangeError('zstd: blocks too small for their window');
+}
+
 /** The frames, skippable ones left out, each with its header checked: a decoder asks for the memory that a header claims. */
-function splitFrames(input: Buffer, maxOutputBytes: number): Buffer[] {
-  const frames: Buffer[] = [];
+function splitFrames(input: Buffer, maxOutputBytes: number): Frame[] {
+  const frames: Frame[] = [];
+  let count = 0;
   for (let position = 0; position < input.length; ) {
-    const start = position;
+    if (count++ >= mostFrames) throw new RangeError(`zstd: more than ${mostFrames} frames`);
     if (input.length - position >= 8 && (input.readUInt32LE(position) & 0xffff_fff0) >>> 0 === skippableMagic) {
       position += 8 + input.readUInt32LE(position + 4);
       continue;
     }
-    position = checkHeader(input, position, maxOutputBytes);
-    for (let last = false; !last; ) {
-      if (input.length - position < 3) throw new RangeError('zstd: a frame without its end');
-      const blockHeader = input.readUIntLE(position, 3);
-      last = (blockHeader & 1) === 1;
-      const isRunLength = ((blockHeader >> 1) & 3) === 1;
-      position += 3 + (isRunLength ? 1 : blockHeader >> 3);
-    }
-    if ((input[start + 4]! & checksumFlag) !== 0) position += 4;
-    if (position > input.length) throw new RangeError('zstd: a frame without its end');
-    frames.push(input.subarray(start, position));
+    const frame = frameAt(input, position, maxOutputBytes);
+    frames.push(frame);
+    position += frame.bytes.length;
   }
   return frames;
 }
 
-/** Answers where the blocks begin. */
-function checkHeader(input: Buffer, start: number, maxOutputBytes: number): number {
+function frameAt(input: Buffer, start: number, maxOutputBytes: number): Frame {
+  const header = checkHeader(input, start, maxOutputBytes);
+  let position = header.end;
+  let blocks = 0;
+  for (let last = false; !last; blocks += 1) {
+    if (input.length - position < 3) throw new RangeError('zstd: a frame without its end');
+    const blockHeader = input.readUIntLE(position, 3);
+    last = (blockHeader & 1) === 1;
+    const isRunLength = ((blockHeader >> 1) & 3) === 1;
+    position += 3 + (isRunLength ? 1 : blockHeader >> 3);
+  }
+  if ((input[start + 4]! & checksumFlag) !== 0) position += 4;
+  if (position > input.length) throw new RangeError('zstd: a frame without its end');
+  return { bytes: input.subarray(start, position), windowBytes: header.windowBytes, blocks };
+}
+
+function checkHeader(input: Buffer, start: number, maxOutputBytes: number): { readonly end: number; readonly windowBytes: number } {
   if (input.length - start < 6 || input.readUInt32LE(start) !== frameMagic) throw new RangeError('zstd: not a frame');
   const descriptor = input[start + 4]!;
   if ((descriptor & 0x03) !== 0) throw new RangeError('zstd: needs a dictionary');
   const singleSegment = (descriptor & 0x20) !== 0;
-  if (!singleSegment && 10 + (input[start + 5]! >> 3) > largestWindowLog) throw new RangeError('zstd: a window past 128 MiB');
+  const windowLog = 10 + (input[start + 5]! >> 3);
+  if (!singleSegment && windowLog > largestWindowLog) throw new RangeError('zstd: a window past 128 MiB');
   const contentSizeBytes = [singleSegment ? 1 : 0, 2, 4, 8][descriptor >> 6]!;
   const position = start + (singleSegment ? 5 : 6);
   if (input.length < position + contentSizeBytes) throw new RangeError('zstd: a frame without its header');
   const claimed = contentSize(input, position, contentSizeBytes);
   if (claimed > maxOutputBytes) throw new RangeError(`zstd: ${claimed} bytes, more than ${maxOutputBytes}`);
-  return position + contentSizeBytes;
+  return { end: position + contentSizeBytes, windowBytes: singleSegment ? claimed : 2 ** (windowLog + 1) };
 }
 
 function contentSize(input: Buffer, position: number, sizeBytes: number): number {

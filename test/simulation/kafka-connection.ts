@@ -9,6 +9,9 @@ export class Disconnected extends Error {
   override readonly name = 'Disconnected';
 }
 
+/** There was nobody to ask: nothing was sent. */
+export class NotSent extends Disconnected {}
+
 export interface VersionRange {
   readonly min: number;
   readonly max: number;
@@ -65,7 +68,7 @@ export class KafkaConnection implements ConnectionHandler {
 
   request<K extends ApiKey>(apiKey: K, version: number, body: RequestInputOf<K>): Promise<ResponseOf<K>> {
     return new Promise((resolve, reject) => {
-      if (this.#closed) return reject(new Disconnected('closed'));
+      if (this.#closed) return reject(new NotSent('closed'));
       const correlationId = this.#write(apiKey, version, body);
       const timer = this.#options.clock.setTimer(this.#options.requestTimeoutMs, () => this.#close('request timed out'));
       this.#pending.push({ apiKey, version, correlationId, timer, resolve, reject });

@@ -6,7 +6,7 @@ import { ErrorCodes } from '../../broker/protocol/errors.ts';
 import { type ApiKey, ApiKeys, type RequestInputOf, type ResponseOf } from '../../broker/protocol/messages.gen.ts';
 import { type Clock, sleep } from '../../io/clock.ts';
 import type { Transport } from '../../io/transport.ts';
-import { Disconnected, KafkaConnection } from './kafka-connection.ts';
+import { Disconnected, KafkaConnection, NotSent } from './kafka-connection.ts';
 import type { SimProcess } from './sim-process.ts';
 import type { SimRandom } from './sim-random.ts';
 
@@ -43,6 +43,8 @@ const spoken: Readonly<Partial<Record<ApiKey, readonly [number, number]>>> = {
 export class KafkaSession {
   readonly options: KafkaSessionOptions;
   readonly topics = new Map<string, KnownTopic>();
+  /** Every topic that was ever seen, name by id. */
+  readonly seen = new Map<string, string>();
   readonly #brokers = new Map<number, Address>();
   readonly #connections = new Map<string, KafkaConnection>();
   readonly #opening = new Map<string, Promise<KafkaConnection>>();
@@ -57,11 +59,11 @@ export class KafkaSession {
     return sleep(this.options.clock, delayMs);
   }
 
-  /** Asks the leader of a partition. Throws `Disconnected` when there is none to ask. */
+  /** Asks the leader of a partition. Throws `NotSent` when there is none to ask. */
   toLeader<K extends ApiKey>(topic: string, partition: number, apiKey: K, body: RequestInputOf<K>): Promise<ResponseOf<K>> {
     const leader = this.topics.get(topic)?.leaders[partition];
     const address = leader === undefined ? undefined : this.#brokers.get(leader);
-    if (address === undefined) throw new Disconnected(`no leader of ${topic}-${partition}`);
+    if (address === undefined) throw new NotSent(`no leader of ${topic}-${partition}`);
     return this.#ask(address, apiKey, body);
   }
 
@@ -79,7 +81,7 @@ export class KafkaSession {
   async leaderConnection(topic: string, partition: number, apiKey: ApiKey): Promise<{ readonly connection: KafkaConnection; readonly version: number }> {
     const leader = this.topics.get(topic)?.leaders[partition];
     const address = leader === undefined ? undefined : this.#brokers.get(leader);
-    if (address === undefined) throw new Disconnected(`no leader of ${topic}-${partition}`);
+    if (address === undefined) throw new NotSent(`no leader of ${topic}-${partition}`);
     const connection = await this.#connectionTo(address);
     return { connection, version: this.#versionOf(connection, apiKey) };
   }
@@ -95,6 +97,7 @@ export class KafkaSession {
           if (topic.errorCode === ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION) this.topics.delete(topic.name);
           continue;
         }
+        this.seen.set(topic.topicId, topic.name);
         const leaders: number[] = [];
         for (const partition of topic.partitions) leaders[partition.partitionIndex] = partition.leaderId;
         this.topics.set(topic.name, { name: topic.name, topicId: topic.topicId, leaders });
@@ -149,7 +152,7 @@ export class KafkaSession {
     try {
       const connection = await KafkaConnection.open({ clock, transport, clientId: process.name, requestTimeoutMs, onViolation }, address).catch(
         (error: unknown) => {
-          throw error instanceof Disconnected ? error : new Disconnected(String(error));
+          throw new NotSent(String(error));
         },
       );
       this.#connections.set(name, connection);

@@ -55,6 +55,11 @@ export class SimNetwork {
     for (const link of this.#open) link.flow();
   }
 
+  /** The addresses of a process that sleeps become free for its replacement. */
+  unlisten(process: SimProcess): void {
+    for (const [name, listener] of this.#listeners) if (listener.process === process) this.#listeners.delete(name);
+  }
+
   /** Open connections, oldest first. */
   links(): readonly Link[] {
     return [...this.#open];
@@ -162,6 +167,7 @@ class End implements Connection {
   #wantsDrain = false;
   #lastArrivalMs = 0;
   #waiting: Parcel[] = [];
+  readonly #onTheWay: Parcel[] = [];
   #inbox: Parcel[] = [];
   #readingPaused = false;
   #deliveryDue = false;
@@ -299,9 +305,12 @@ class End implements Connection {
     const network = this.#link.network;
     const now = network.scheduler.nowMs;
     this.#lastArrivalMs = Math.max(this.#lastArrivalMs, now + network.latencyMs());
+    this.#onTheWay.push(parcel);
     const size = parcel.kind === 'data' ? parcel.bytes.byteLength : 0;
+    // Events of one instant run in any order, parcels arrive in theirs.
     network.scheduler.schedule(this.#lastArrivalMs - now, `#${this.#link.id} to ${this.peer.process.name} ${parcel.kind} ${size}`, () => {
-      if (!this.#link.halfOpen) this.peer.#arrive(parcel);
+      const first = this.#onTheWay.shift();
+      if (first !== undefined && !this.#link.halfOpen) this.peer.#arrive(first);
     });
   }
 

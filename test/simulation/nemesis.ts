@@ -1,0 +1,175 @@
+/** Does to the system what the options of the run say, until it heals everything. */
+import type { FakeMetaStore } from './fake-meta-store.ts';
+import type { FakeObjectStore } from './fake-object-store.ts';
+import { noMetaStoreFaults } from './fake-meta-store.ts';
+import { noObjectStoreFaults, type StoreCondition } from './object-store-faults.ts';
+import type { Scheduler } from './scheduler.ts';
+import type { SimBroker } from './sim-broker.ts';
+import type { SimRandom } from './sim-random.ts';
+import type { SimNetwork } from './sim-transport.ts';
+import type { NemesisFault, SimOptions } from './swarm.ts';
+
+export interface NemesisOptions {
+  readonly scheduler: Scheduler;
+  readonly random: SimRandom;
+  readonly network: SimNetwork;
+  readonly objects: FakeObjectStore;
+  readonly meta: FakeMetaStore;
+  readonly brokers: readonly SimBroker[];
+  readonly brokerHosts: readonly string[];
+  readonly clientHosts: readonly string[];
+  readonly options: SimOptions;
+  /** Anything that was done, for the history. */
+  readonly onFault: (what: string) => void;
+}
+
+export class Nemesis {
+  readonly #options: NemesisOptions;
+  #over = false;
+
+  constructor(options: NemesisOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { options, objects, meta } = this.#options;
+    objects.faults = options.objectStore.faults;
+    meta.faults = options.metaStore.faults;
+    this.#setCrashPoints();
+    for (const [fault, meanMs] of Object.entries(options.nemesis)) this.#plan(fault as NemesisFault, meanMs as number);
+  }
+
+  /** Everything works from now on; what was on its way late still arrives. */
+  heal(): void {
+    const { objects, meta, network, brokers } = this.#options;
+    this.#over = true;
+    objects.faults = noObjectStoreFaults;
+    objects.condition = 'healthy';
+    meta.faults = noMetaStoreFaults;
+    meta.comeBack();
+    network.heal();
+    for (const link of network.links()) if (link.halfOpen) link.cut();
+    for (const broker of brokers) broker.heal();
+  }
+
+  #plan(fault: NemesisFault, meanMs: number): void {
+    const { scheduler, random } = this.#options;
+    scheduler.schedule(-Math.log(1 - random.float()) * meanMs, `nemesis ${fault}`, () => {
+      if (this.#over) return;
+      this.#do(fault);
+      this.#plan(fault, meanMs);
+    });
+  }
+
+  #do(fault: NemesisFault): void {
+    const { random, network, objects, meta, brokers, brokerHosts, clientHosts, options, scheduler } = this.#options;
+    const broker = random.pick(brokers);
+    const lasting = (what: string, forMs: number, begin: () => void, end: () => void) => {
+      this.#tell(`${what} for ${Math.round(forMs)} ms`);
+      begin();
+      scheduler.schedule(forMs, `nemesis ${what} over`, () => {
+        if (!this.#over) end();
+      });
+    };
+    const storeIs = (condition: StoreCondition, forMs: number) =>
+      lasting(
+        `store ${condition}`,
+        forMs,
+        () => (objects.condition = condition),
+        () => (objects.condition = 'healthy'),
+      );
+    switch (fault) {
+      case 'crash':
+        this.#tell('crash');
+        return broker.crash(options.powerCuts);
+      case 'shutdown':
+        this.#tell('shutdown');
+        return broker.shutdown(random.pick([1_000, 10_000]));
+      case 'stall':
+        this.#tell('stall');
+        return broker.pause(random.logBetween(100, 10_000));
+      case 'pause':
+        this.#tell('pause');
+        return broker.pause(random.logBetween(5_000, 60_000));
+      case 'replace':
+        this.#tell('replace');
+        return broker.replace(random.logBetween(50, 20_000));
+      case 'storeOutage':
+        return storeIs('outage', random.logBetween(300, 30_000));
+      case 'storeThrottled':
+        return storeIs('throttled', random.logBetween(300, 10_000));
+      case 'storeRefuses':
+        return storeIs('refusing', random.logBetween(300, 10_000));
+      case 'metaAway':
+        return lasting(
+          'meta away',
+          random.logBetween(300, 30_000),
+          () => (meta.away = true),
+          () => meta.comeBack(),
+        );
+      case 'metaCompaction':
+        this.#tell('meta compaction');
+        return meta.compact();
+      case 'cutConnection': {
+        const links = network.links();
+        this.#tell('cut');
+        return links.length > 0 ? random.pick(links).cut() : undefined;
+      }
+      case 'halfOpenConnection': {
+        const links = network.links();
+        this.#tell('half-open');
+        if (links.length > 0) random.pick(links).halfOpen = true;
+        return;
+      }
+      case 'partition': {
+        const [a, b] = [random.pick(brokerHosts), random.pick(clientHosts)];
+        return lasting(
+          `partition ${a} ${b}`,
+          random.logBetween(100, 10_000),
+          () => network.partition(a, b),
+          () => network.heal(),
+        );
+      }
+      case 'clockJump': {
+        const byMs = random.between(-3_600_000, 3_600_000);
+        this.#tell(`clock jumps ${Math.round(byMs)} ms`);
+        return broker.wall.jump(scheduler.nowMs, byMs);
+      }
+      case 'clockDrift':
+        this.#tell('clock drifts');
+        return broker.wall.setRate(scheduler.nowMs, random.between(0.9, 1.1));
+      case 'bitFlipAtRest':
+      case 'objectVanishes': {
+        const keys = [...objects.objects.keys()];
+        if (keys.length === 0) return;
+        const key = random.pick(keys);
+        this.#tell(`${fault} ${key}`);
+        return fault === 'bitFlipAtRest' ? objects.flipBit(key) : objects.vanish(key);
+      }
+    }
+  }
+
+  /** Kills the broker exactly where the store meets one of its calls: before it is sent, or applied and not answered. */
+  #setCrashPoints(): void {
+    const { objects, meta, random, options, brokers } = this.#options;
+    const points = options.crashPoints;
+    const maybe = (chance: number, what: string, process: Parameters<SimBroker['owns']>[0]) => {
+      if (this.#over || !random.chance(chance)) return;
+      const broker = brokers.find((one) => one.owns(process));
+      if (broker === undefined || process.dead) return;
+      this.#tell(`crash at ${what}`);
+      // As an event of its own: nothing dies in the middle of its own step.
+      this.#options.scheduler.schedule(0, `crash at ${what}`, () => broker.crash(options.powerCuts), 'immediate');
+    };
+    objects.watch({
+      onIssued: (kind, key, process) => kind === 'create' && maybe(points.createIssued, `sending ${key}`, process),
+      onCreated: (key, _bytes, process) => maybe(points.created, `creation of ${key}`, process),
+      onDeleted: (key, _bytes, process) => maybe(points.deleted, `deletion of ${key}`, process),
+    });
+    meta.watch({ onTxnApplied: (_txn, _result, process) => maybe(points.txnApplied, 'transaction', process) });
+  }
+
+  #tell(what: string): void {
+    this.#options.onFault(what);
+  }
+}

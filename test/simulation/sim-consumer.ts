@@ -1,0 +1,278 @@
+/**
+ * A consumer that fetches partitions in a loop, from the start or from the end, and writes down every poll.
+ * What it is given is checked byte by byte here: CRC, counts and the filling of each record (C15).
+ */
+import { ErrorCodes } from '../../broker/protocol/errors.ts';
+import { ApiKeys, type ResponseOf } from '../../broker/protocol/messages.gen.ts';
+import { Disconnected } from './kafka-connection.ts';
+import type { KafkaSession } from './kafka-session.ts';
+import { DamagedBatch, type ReadBatch, readBatches } from './record-batches.ts';
+import { errorName } from './produce-errors.ts';
+import type { Recorder } from './recorder.ts';
+import type { SimRandom } from './sim-random.ts';
+
+export interface ConsumerShape {
+  readonly start: 'earliest' | 'latest';
+  readonly isolation: 'uncommitted' | 'committed';
+  readonly maxWaitMs: number;
+  readonly minBytes: number;
+  readonly maxBytes: number;
+  readonly partitionMaxBytes: number;
+  readonly pauseMs: number;
+  /** Forgets everything and reads from its start again, now and then. */
+  readonly restartChance: number;
+}
+
+export interface SimConsumerOptions {
+  readonly name: string;
+  readonly session: KafkaSession;
+  readonly recorder: Recorder;
+  readonly random: SimRandom;
+  readonly shape: ConsumerShape;
+  readonly topics: () => readonly string[];
+  /** Reads to the end once, after healing: then every error is only a reason to try again. */
+  readonly final: boolean;
+}
+
+interface Position {
+  readonly topic: string;
+  readonly topicId: string;
+  readonly partition: number;
+  /** Undefined until the start offset is known. */
+  offset: number | undefined;
+  atEnd: boolean;
+}
+
+type FetchedPartition = ResponseOf<1>['responses'][number]['partitions'][number];
+
+export class SimConsumer {
+  readonly #options: SimConsumerOptions;
+  readonly #positions = new Map<string, Position>();
+  readonly #storageErrors = new Set<string>();
+  #lives = 1;
+  #stopping = false;
+
+  constructor(options: SimConsumerOptions) {
+    this.#options = options;
+  }
+
+  /** Partitions whose last answer was KAFKA_STORAGE_ERROR. */
+  get failing(): ReadonlySet<string> {
+    return this.#storageErrors;
+  }
+
+  /** Every partition of every topic was read to its end. */
+  get complete(): boolean {
+    const { topics, session } = this.#options;
+    return topics().every((name) => {
+      const topic = session.topics.get(name);
+      return (
+        topic !== undefined && topic.leaders.length > 0 && topic.leaders.every((_, partition) => this.#positions.get(`${topic.topicId}/${partition}`)?.atEnd)
+      );
+    });
+  }
+
+  /** What is not read to its end, for the report. */
+  missing(): string {
+    const behind = [...this.#positions.values()]
+      .filter((position) => !position.atEnd)
+      .map((position) => `${position.topic}-${position.partition} at ${position.offset}`);
+    const unknown = this.#options.topics().filter((name) => !this.#options.session.topics.has(name));
+    return [...behind, ...unknown.map((name) => `${name} unknown`)].join(', ');
+  }
+
+  stop(): void {
+    this.#stopping = true;
+  }
+
+  async run(): Promise<void> {
+    const { session, random, shape, topics, final } = this.#options;
+    while (!this.#stopping && !(final && this.complete)) {
+      try {
+        if (final || topics().some((name) => !session.topics.has(name)) || random.chance(0.02)) await session.refresh(topics());
+        if (random.chance(shape.restartChance)) this.#restart();
+        this.#assign();
+        await this.#findStarts();
+        await this.#fetch();
+      } catch (error) {
+        if (!(error instanceof Disconnected)) throw error;
+        await session.sleep(random.between(20, 200));
+        await session.refresh(topics());
+      }
+      await session.sleep(shape.pauseMs * random.between(0.5, 1.5));
+    }
+  }
+
+  get #process(): string {
+    return this.#lives === 1 ? this.#options.name : `${this.#options.name}.${this.#lives}`;
+  }
+
+  #restart(): void {
+    this.#lives++;
+    this.#positions.clear();
+    this.#options.session.reconnect();
+  }
+
+  #assign(): void {
+    const { session, topics } = this.#options;
+    const wanted = new Set<string>();
+    for (const name of topics()) {
+      const topic = session.topics.get(name);
+      topic?.leaders.forEach((_, partition) => {
+        const key = `${topic.topicId}/${partition}`;
+        wanted.add(key);
+        if (!this.#positions.has(key)) this.#positions.set(key, { topic: name, topicId: topic.topicId, partition, offset: undefined, atEnd: false });
+      });
+    }
+    for (const key of [...this.#positions.keys()]) if (!wanted.has(key)) this.#positions.delete(key);
+  }
+
+  async #findStarts(): Promise<void> {
+    for (const position of this.#positions.values()) {
+      if (position.offset !== undefined) continue;
+      const offset = await this.#listOffset(position, this.#options.shape.start);
+      if (offset !== undefined) this.#seek(position, offset);
+    }
+  }
+
+  #seek(position: Position, to: number): void {
+    position.offset = to;
+    const { recorder } = this.#options;
+    recorder.record({ f: 'seek', type: 'ok', process: this.#process, key: keyOf(position), t0: recorder.nowMs, t1: recorder.nowMs, to });
+  }
+
+  async #listOffset(position: Position, spec: 'earliest' | 'latest'): Promise<number | undefined> {
+    const { session, recorder } = this.#options;
+    const t0 = recorder.nowMs;
+    const timestamp = spec === 'earliest' ? -2 : -1;
+    const body = { replicaId: -1, isolationLevel: 0, topics: [{ name: position.topic, partitions: [{ partitionIndex: position.partition, timestamp }] }] };
+    const answer = await session.toLeader(position.topic, position.partition, ApiKeys.ListOffsets, body);
+    const result = answer.topics[0]?.partitions[0];
+    if (result === undefined || result.errorCode !== ErrorCodes.NONE) {
+      await session.refresh(this.#options.topics());
+      return undefined;
+    }
+    recorder.record({ f: 'listOffsets', type: 'ok', process: this.#process, key: keyOf(position), t0, t1: recorder.nowMs, spec, offset: result.offset });
+    return result.offset;
+  }
+
+  /** One Fetch to one leader, for all partitions that it leads. */
+  async #fetch(): Promise<void> {
+    const { session, shape, random, recorder } = this.#options;
+    const ready = [...this.#positions.values()].filter((position) => position.offset !== undefined);
+    const first = ready.length > 0 ? random.pick(ready) : undefined;
+    if (first === undefined) return;
+    const leader = session.topics.get(first.topic)?.leaders[first.partition];
+    const asked = ready.filter((position) => session.topics.get(position.topic)?.leaders[position.partition] === leader);
+    const byTopic = new Map<string, Position[]>();
+    for (const position of asked) byTopic.set(position.topic, [...(byTopic.get(position.topic) ?? []), position]);
+    const t0 = recorder.nowMs;
+    const answer = await session.toLeader(first.topic, first.partition, ApiKeys.Fetch, {
+      maxWaitMs: shape.maxWaitMs,
+      minBytes: shape.minBytes,
+      maxBytes: shape.maxBytes,
+      isolationLevel: shape.isolation === 'committed' ? 1 : 0,
+      sessionId: 0,
+      sessionEpoch: -1,
+      topics: [...byTopic].map(([topic, positions]) => ({
+        topic,
+        topicId: positions[0]?.topicId,
+        partitions: positions.map(({ partition, offset }) => ({ partition, fetchOffset: offset as number, partitionMaxBytes: shape.partitionMaxBytes })),
+      })),
+    });
+    if (answer.errorCode !== ErrorCodes.NONE) recorder.violation('unexpected-error', `${this.#process} was answered ${errorName(answer.errorCode)} on Fetch`);
+    let refresh = false;
+    for (const response of answer.responses) {
+      for (const partition of response.partitions) {
+        const position = asked.find((one) => one.partition === partition.partitionIndex && (one.topicId === response.topicId || one.topic === response.topic));
+        if (position === undefined) recorder.violation('answer-shape', `Fetch answered ${response.topic}-${partition.partitionIndex}, not asked for`);
+        else if (this.#positions.get(keyOf(position)) === position) refresh = (await this.#take(position, partition, t0)) || refresh;
+      }
+    }
+    if (refresh) await session.refresh(this.#options.topics());
+  }
+
+  /** True when metadata should be looked at again. */
+  async #take(position: Position, answer: FetchedPartition, t0: number): Promise<boolean> {
+    const { recorder } = this.#options;
+    this.#storageErrors.delete(keyOf(position));
+    switch (answer.errorCode) {
+      case ErrorCodes.NONE:
+        this.#poll(position, answer, t0);
+        return false;
+      case ErrorCodes.OFFSET_OUT_OF_RANGE:
+        await this.#outOfRange(position);
+        return false;
+      case ErrorCodes.KAFKA_STORAGE_ERROR:
+        this.#storageErrors.add(keyOf(position));
+        return true;
+      case ErrorCodes.NOT_LEADER_OR_FOLLOWER:
+      case ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION:
+      case ErrorCodes.UNKNOWN_TOPIC_ID:
+      case ErrorCodes.FENCED_LEADER_EPOCH:
+      case ErrorCodes.UNKNOWN_LEADER_EPOCH:
+        return true;
+      default:
+        recorder.violation(
+          'unexpected-error',
+          `${this.#process} was answered ${errorName(answer.errorCode)} on Fetch of ${position.topic}-${position.partition}`,
+        );
+        return true;
+    }
+  }
+
+  /** Legal only when the log start went past us: a position that we read up to never lies beyond the end (C4). */
+  async #outOfRange(position: Position): Promise<void> {
+    const before = position.offset as number;
+    const earliest = await this.#listOffset(position, 'earliest');
+    if (earliest === undefined) return;
+    if (earliest <= before)
+      this.#options.recorder.violation(
+        'position-lost',
+        `${this.#process} stood at ${before} of ${position.topic}-${position.partition}: out of range, though the log begins at ${earliest}`,
+      );
+    this.#seek(position, earliest);
+  }
+
+  #poll(position: Position, answer: FetchedPartition, t0: number): void {
+    const { recorder, shape, final } = this.#options;
+    const from = position.offset as number;
+    const batches = this.#read(position, answer.records);
+    const records = batches.flatMap((batch) =>
+      batch.values.map((value, i) => [batch.baseOffset + i, value, batch.leaderEpoch] as const).filter(([offset]) => offset >= from),
+    );
+    const next = batches.reduce((highest, batch) => Math.max(highest, batch.lastOffset + 1), from);
+    position.offset = next;
+    position.atEnd = next >= (shape.isolation === 'committed' ? answer.lastStableOffset : answer.highWatermark) && batches.length === 0;
+    recorder.record({
+      f: 'poll',
+      type: 'ok',
+      process: this.#process,
+      key: keyOf(position),
+      t0,
+      t1: recorder.nowMs,
+      from,
+      next,
+      isolation: shape.isolation,
+      records,
+      highWatermark: answer.highWatermark,
+      lastStableOffset: answer.lastStableOffset,
+      logStart: Math.max(0, answer.logStartOffset),
+      ...(final ? { final } : {}),
+    });
+  }
+
+  #read(position: Position, records: Buffer | null): readonly ReadBatch[] {
+    try {
+      return records === null ? [] : readBatches(records);
+    } catch (error) {
+      if (!(error instanceof DamagedBatch)) throw error;
+      this.#options.recorder.violation('damaged-read', `${this.#process} at ${position.offset} of ${position.topic}-${position.partition}: ${error.message}`);
+      return [];
+    }
+  }
+}
+
+function keyOf(position: Position): string {
+  return `${position.topicId}/${position.partition}`;
+}

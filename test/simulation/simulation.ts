@@ -1,0 +1,322 @@
+/**
+ * One run: a world from options, load under faults, healing, the rest answered, everything read to its end, the
+ * history checked. Safety is checked always; liveness only where nothing was damaged on purpose.
+ */
+import { checkHistory } from '../checker/checker.ts';
+import type { Operation } from '../checker/history.ts';
+import { FakeMetaStore } from './fake-meta-store.ts';
+import { FakeObjectStore } from './fake-object-store.ts';
+import { Nemesis } from './nemesis.ts';
+import { KafkaSession } from './kafka-session.ts';
+import { Recorder } from './recorder.ts';
+import { setRuntimeTrap } from './runtime-trap.ts';
+import { Scheduler } from './scheduler.ts';
+import { SimAdmin } from './sim-admin.ts';
+import { type BrokerProgram, SimBroker } from './sim-broker.ts';
+import { HostWallClock, simClock } from './sim-clock.ts';
+import { SimConsumer } from './sim-consumer.ts';
+import { SimProcess } from './sim-process.ts';
+import { type ProducerShape, SimProducer } from './sim-producer.ts';
+import { SimRandom } from './sim-random.ts';
+import { SimNetwork } from './sim-transport.ts';
+import type { SimOptions } from './swarm.ts';
+import { Trace } from './trace.ts';
+
+export interface FoundViolation {
+  readonly name: string;
+  readonly detail: string;
+}
+
+export interface Outcome {
+  readonly options: SimOptions;
+  readonly violations: readonly FoundViolation[];
+  readonly traceHash: string;
+  readonly history: readonly Operation[];
+  readonly lastLines: readonly string[];
+  readonly virtualMs: number;
+  readonly events: number;
+  /** How often what happened, to see that the faults were met. */
+  readonly counts: ReadonlyMap<string, number>;
+}
+
+/** Looks at the whole store when everything is over: fsck. Returns what is wrong. */
+export type FinalStoreCheck = (objects: FakeObjectStore, meta: FakeMetaStore) => Promise<readonly string[]>;
+
+export interface SimulateOptions {
+  readonly program: BrokerProgram;
+  readonly finalCheck?: FinalStoreCheck;
+  /** Called after every step with everything settled; throws what is wrong. */
+  readonly stepCheck?: () => void;
+  readonly print?: ((line: string) => void) | undefined;
+}
+
+/** How long after healing everything must be answered and read, virtual. */
+const livenessMs = 180_000;
+/** The latest that a late write may still land after healing. */
+const lateMs = 125_000;
+const maxViolations = 50;
+
+export async function simulate(options: SimOptions, given: SimulateOptions): Promise<Outcome> {
+  const trap = setRuntimeTrap();
+  const world = new World(options, given);
+  const onRejection = (error: unknown) => world.violation('unhandled-rejection', stackOf(error));
+  process.on('unhandledRejection', onRejection);
+  try {
+    await world.run();
+  } catch (error) {
+    world.violation('exception', stackOf(error));
+  } finally {
+    process.off('unhandledRejection', onRejection);
+    trap.release();
+  }
+  for (const caught of trap.caught) world.violation('runtime-trap', stackOf(caught));
+  return world.outcome();
+}
+
+class World {
+  readonly #options: SimOptions;
+  readonly #given: SimulateOptions;
+  readonly #random: SimRandom;
+  readonly #trace: Trace;
+  readonly #scheduler: Scheduler;
+  readonly #network: SimNetwork;
+  readonly #objects: FakeObjectStore;
+  readonly #meta: FakeMetaStore;
+  readonly #recorder: Recorder;
+  readonly #brokers: SimBroker[] = [];
+  readonly #producers: SimProducer[] = [];
+  readonly #consumers: SimConsumer[] = [];
+  readonly #sessions: KafkaSession[] = [];
+  readonly #violations: FoundViolation[] = [];
+  readonly #admin: SimAdmin;
+  readonly #nemesis: Nemesis;
+  #checked = false;
+
+  constructor(options: SimOptions, given: SimulateOptions) {
+    this.#options = options;
+    this.#given = given;
+    this.#random = new SimRandom(options.seed);
+    this.#trace = new Trace({ keepLines: 400, print: given.print });
+    const random = this.#random;
+    const scheduler = new Scheduler({ random: random.fork('scheduler'), trace: this.#trace });
+    this.#scheduler = scheduler;
+    const onViolation = (name: string, detail: string) => this.violation(name, detail);
+    this.#network = new SimNetwork({ scheduler, random: random.fork('network'), shape: options.network });
+    this.#objects = new FakeObjectStore({ scheduler, random: random.fork('objects'), onViolation, ...options.objectStore });
+    this.#meta = new FakeMetaStore({ scheduler, random: random.fork('meta'), ...options.metaStore });
+    this.#recorder = new Recorder(scheduler, onViolation);
+    this.#brokers.push(this.#makeBroker(0));
+    this.#admin = new SimAdmin({
+      name: 'admin',
+      session: this.#session('admin'),
+      recorder: this.#recorder,
+      random: random.fork('admin'),
+      lasting: options.topics,
+      gapMs: options.noiseGapMs,
+      noise: options.noise,
+    });
+    this.#makeClients();
+    this.#nemesis = new Nemesis({
+      scheduler,
+      random: random.fork('nemesis'),
+      network: this.#network,
+      objects: this.#objects,
+      meta: this.#meta,
+      brokers: this.#brokers,
+      brokerHosts: ['broker-0'],
+      clientHosts: this.#sessions.map((session) => session.options.process.host),
+      options,
+      onFault: (what) => this.#recorder.record({ f: 'fault', type: 'info', process: 'nemesis', key: '', t0: scheduler.nowMs, t1: scheduler.nowMs, what }),
+    });
+    if (given.stepCheck) scheduler.onStep(given.stepCheck);
+  }
+
+  violation(name: string, detail: string): void {
+    if (this.#violations.length >= maxViolations) return;
+    this.#violations.push({ name, detail });
+    this.#trace.line(this.#scheduler.nowMs, `VIOLATION ${name}: ${detail}`);
+  }
+
+  async run(): Promise<void> {
+    const { options } = { options: this.#options };
+    for (const broker of this.#brokers) broker.start();
+    void this.#admin.run();
+    if (!(await this.#reach('topics are created', () => this.#admin.topics.length >= options.topics.length, 60_000, true))) return;
+    for (const actor of [...this.#producers, ...this.#consumers]) void actor.run();
+    this.#nemesis.start();
+    await this.#pass(options.workMs);
+
+    this.#nemesis.heal();
+    this.#admin.stop();
+    await this.#pass(3_000);
+    for (const producer of this.#producers) producer.stop();
+    await this.#reach('all producers have their answers', () => this.#producers.every((producer) => producer.idle), livenessMs);
+    for (const consumer of this.#consumers) consumer.stop();
+    await this.#pass(lateMs);
+    if (options.restartBeforeFinalReads) for (const broker of this.#brokers) broker.crash(options.powerCuts);
+    await this.#readEverything();
+    for (const broker of this.#brokers) broker.kill();
+    await this.#checkStore();
+  }
+
+  outcome(): Outcome {
+    if (!this.#checked) this.#checkHistory();
+    const counts = new Map([...this.#objects.counts].map(([name, count]) => [`store ${name}`, count]));
+    for (const [name, count] of this.#meta.counts) counts.set(`meta ${name}`, count);
+    counts.set(
+      'broker lives',
+      this.#brokers.reduce((sum, broker) => sum + broker.lives, 0),
+    );
+    for (const operation of this.#recorder.history) {
+      const name = `${operation.f} ${operation.f === 'fault' ? operation.what.replace(/ .*/, '') : operation.type}`;
+      counts.set(name, (counts.get(name) ?? 0) + 1);
+    }
+    return {
+      options: this.#options,
+      violations: this.#violations,
+      traceHash: this.#trace.hash,
+      history: this.#recorder.history,
+      lastLines: this.#trace.lastLines(400),
+      virtualMs: this.#scheduler.nowMs,
+      events: this.#scheduler.eventsRun,
+      counts,
+    };
+  }
+
+  #makeBroker(nodeId: number): SimBroker {
+    const random = this.#random.fork(`broker ${nodeId}`);
+    return new SimBroker({
+      scheduler: this.#scheduler,
+      random,
+      network: this.#network,
+      objects: this.#objects,
+      meta: this.#meta,
+      program: this.#given.program,
+      launch: { nodeId, host: `broker-${nodeId}`, port: 9000, settings: this.#options.broker },
+      clockOffsetMs: this.#options.clockOffsetMs,
+      restartMs: () => random.logBetween(1, 2_000),
+    });
+  }
+
+  #session(name: string): KafkaSession {
+    const scheduler = this.#scheduler;
+    const process = new SimProcess({ scheduler, name, host: name });
+    const random = this.#random.fork(`session ${name}`);
+    const session = new KafkaSession({
+      process,
+      clock: simClock(process, new HostWallClock({ offsetMs: 0, rate: 1 }), random.fork('clock')),
+      transport: this.#network.transportOf(process),
+      random,
+      bootstrap: [{ host: 'broker-0', port: 9000 }],
+      requestTimeoutMs: this.#options.requestTimeoutMs,
+      onViolation: (what, detail) => this.violation(what, `${name}: ${detail}`),
+    });
+    this.#sessions.push(session);
+    return session;
+  }
+
+  #makeClients(): void {
+    const { options } = { options: this.#options };
+    for (let i = 1; i <= options.idempotentProducers; i++) this.#makeProducer(`producer-${i}`, true);
+    for (let i = 1; i <= options.plainProducers; i++) this.#makeProducer(`plain-${i}`, false);
+    for (let i = 1; i <= options.consumers; i++) this.#makeConsumer(`consumer-${i}`, i === 1, false);
+  }
+
+  #makeProducer(name: string, idempotent: boolean): void {
+    const random = this.#random.fork(name);
+    const { gapMs, deliveryTimeoutMs } = this.#options;
+    const shape: ProducerShape = {
+      idempotent,
+      acks: idempotent ? -1 : random.pick([-1, -1, 1, 0]),
+      maxInFlight: random.integer(1, 5),
+      gapMs,
+      maxBatchRecords: random.pick([1, 3, 8]),
+      deliveryTimeoutMs,
+      produceTimeoutMs: random.pick([200, 2_000, 30_000]),
+      maxAttempts: random.pick([1, 1, 4]),
+      resendChance: idempotent ? 0.1 : 0,
+      gzipChance: random.pick([0, 0.2]),
+    };
+    const mayRefuseTimestamps = 'clockJump' in this.#options.nemesis || this.#options.clockOffsetMs !== 0;
+    this.#producers.push(
+      new SimProducer({ name, session: this.#session(name), recorder: this.#recorder, random, shape, topics: () => this.#admin.topics, mayRefuseTimestamps }),
+    );
+  }
+
+  #makeConsumer(name: string, fromStart: boolean, final: boolean): SimConsumer {
+    const random = this.#random.fork(name);
+    const consumer = new SimConsumer({
+      name,
+      session: this.#session(name),
+      recorder: this.#recorder,
+      random,
+      topics: () => this.#admin.topics,
+      final,
+      shape: {
+        start: fromStart ? 'earliest' : random.pick(['earliest', 'latest'] as const),
+        isolation: random.pick(['uncommitted', 'committed'] as const),
+        maxWaitMs: final ? 50 : random.pick([0, 50, 500]),
+        minBytes: random.pick([0, 1, 500]),
+        maxBytes: random.pick([100, 5_000, 52_428_800]),
+        partitionMaxBytes: random.pick([1, 500, 1_048_576]),
+        pauseMs: final ? 1 : random.pick([5, 50, 300]),
+        restartChance: final ? 0 : 0.005,
+      },
+    });
+    if (!final) this.#consumers.push(consumer);
+    return consumer;
+  }
+
+  async #readEverything(): Promise<void> {
+    const reader = this.#makeConsumer('final', true, true);
+    void reader.run();
+    if (this.#options.damaged) await this.#pass(30_000);
+    else
+      await this.#reach(
+        'everything can be read to its end',
+        () => reader.complete,
+        livenessMs,
+        false,
+        () => reader.missing(),
+      );
+    reader.stop();
+  }
+
+  async #checkStore(): Promise<void> {
+    this.#recorder.finish();
+    this.#checkHistory();
+    if (this.#options.damaged || this.#given.finalCheck === undefined) return;
+    for (const problem of await this.#given.finalCheck(this.#objects, this.#meta)) this.violation('fsck', problem);
+  }
+
+  #checkHistory(): void {
+    this.#checked = true;
+    const names = this.#admin.expiring;
+    const seen = this.#sessions.flatMap((session) => [...session.seen]);
+    const expiring = new Set(seen.filter(([, name]) => names.has(name)).map(([topicId]) => topicId));
+    const mayExpire = (key: string) => expiring.has(key.slice(0, key.lastIndexOf('/')));
+    try {
+      const staleBoundMs = 'replace' in this.#options.nemesis ? 2_000 : 0;
+      for (const { name, key, detail } of checkHistory(this.#recorder.history, { mayExpire, damaged: this.#options.damaged, staleBoundMs }))
+        this.violation(name, `${key}: ${detail}`);
+    } catch (error) {
+      this.violation('checker-failed', stackOf(error));
+    }
+  }
+
+  async #pass(ms: number): Promise<void> {
+    await this.#scheduler.run({ done: () => this.#violations.length >= maxViolations, untilMs: this.#scheduler.nowMs + ms });
+  }
+
+  /** Runs until `reached`; a violation when that takes longer than `withinMs`. */
+  async #reach(what: string, reached: () => boolean, withinMs: number, always = false, detail = () => ''): Promise<boolean> {
+    await this.#scheduler.run({ done: () => reached() || this.#violations.length >= maxViolations, untilMs: this.#scheduler.nowMs + withinMs });
+    if (reached()) return true;
+    if (always || !this.#options.damaged) this.violation('not-live', `not within ${withinMs / 1000} s of healing: ${what}. ${detail()}`);
+    return false;
+  }
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/no-floating-promises -- node:test awaits its tests itself */
 /**
  * What every ObjectStore must do, as one suite of tests: for the memory and folder stores in each run, for S3 against real servers
  * (`make test-stores`), and for the simulation's fake. The store may hold other objects: all keys lie under a fresh prefix.

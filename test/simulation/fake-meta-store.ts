@@ -187,6 +187,7 @@ class FakeMetaStoreClient implements MetaStore {
   readonly #store: FakeMetaStore;
   readonly #process: SimProcess;
   readonly #random: SimRandom;
+  readonly #streams: WatchStream[] = [];
   #closed = false;
 
   constructor(store: FakeMetaStore, process: SimProcess) {
@@ -241,6 +242,7 @@ class FakeMetaStoreClient implements MetaStore {
 
   watch(prefix: string, after: number, handler: WatchHandler): MetaWatch {
     const stream = new WatchStream({ store: this.#store, process: this.#process, prefix, after, handler });
+    this.#streams.push(stream);
     this.#store.openStream(stream);
     this.#process.onKill(() => stream.close());
     return { close: async () => stream.close() };
@@ -256,6 +258,7 @@ class FakeMetaStoreClient implements MetaStore {
 
   async close(): Promise<void> {
     this.#closed = true;
+    for (const stream of this.#streams.splice(0)) stream.close();
   }
 
   #state(): MetaMap {
@@ -380,7 +383,7 @@ class KeptLease implements MetaLease {
 
   async close(): Promise<void> {
     if (this.#ended) return;
-    this.#ended = true;
+    this.#lose();
     this.#store.options.scheduler.schedule(this.#store.latencyMs(), `meta revoke ${this.id}`, () => {
       if (!this.#store.away) this.#store.revoke(this.id);
     });

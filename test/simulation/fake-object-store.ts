@@ -18,6 +18,7 @@ import type {
   ReadOutcome,
   Unknown,
 } from '../../io/object/object-store.ts';
+import { checkKey, checkKeyPrefix, checkRange } from '../../io/object/object-key.ts';
 import { drawFate, noObjectStoreFaults, type Fate, type ObjectStoreFaults, type StoreCondition } from './object-store-faults.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SimProcess } from './sim-process.ts';
@@ -192,6 +193,7 @@ class FakeObjectStoreClient implements ObjectStore {
   }
 
   create(key: string, body: ObjectBody, options?: CallOptions): Promise<CreateOutcome> {
+    checkKey(key);
     const given = copyOf(body);
     if (given.byteLength !== body.sizeBytes) this.#violation('body-size', `${key}: ${given.byteLength} bytes, sizeBytes ${body.sizeBytes}`);
     this.#store.issued('create', key, this.#process);
@@ -214,6 +216,7 @@ class FakeObjectStoreClient implements ObjectStore {
   }
 
   read(key: string, range?: { readonly start: number; readonly end: number }, options?: CallOptions): Promise<ReadOutcome> {
+    if (range !== undefined) checkRange(range);
     return this.#read(key, (bytes) => (range === undefined ? bytes : bytes.subarray(range.start, range.end)), options);
   }
 
@@ -222,6 +225,7 @@ class FakeObjectStoreClient implements ObjectStore {
   }
 
   head(key: string, options?: CallOptions): Promise<HeadOutcome> {
+    checkKey(key);
     return this.#call<HeadOutcome>({
       label: `head ${key}`,
       key,
@@ -241,6 +245,7 @@ class FakeObjectStoreClient implements ObjectStore {
 
   delete(keys: readonly string[], options?: CallOptions): Promise<DeleteOutcome> {
     const asked = [...keys];
+    for (const key of asked) checkKey(key);
     for (const key of asked) this.#store.issued('delete', key, this.#process);
     return this.#call<DeleteOutcome>({
       label: `delete ${asked.length} ${asked[0] ?? ''}`,
@@ -260,6 +265,7 @@ class FakeObjectStoreClient implements ObjectStore {
   }
 
   list(prefix: string, after?: string, options?: CallOptions): Promise<ListOutcome> {
+    checkKeyPrefix(prefix);
     return this.#call<ListOutcome>({
       label: `list ${prefix}`,
       key: prefix,
@@ -271,9 +277,10 @@ class FakeObjectStoreClient implements ObjectStore {
 
   async close(): Promise<void> {}
 
-  #read(key: string, cut: (bytes: Buffer) => Buffer, options?: CallOptions): Promise<ReadOutcome> {
+  async #read(key: string, cut: (bytes: Buffer) => Buffer, options?: CallOptions): Promise<ReadOutcome> {
+    checkKey(key);
     this.#store.issued('read', key, this.#process);
-    return this.#call<ReadOutcome>({
+    const outcome = await this.#call<ReadOutcome>({
       label: `read ${key}`,
       key,
       write: false,
@@ -288,6 +295,10 @@ class FakeObjectStoreClient implements ObjectStore {
         return { kind: 'found', bytes: this.#damage(Buffer.from(cut(object.bytes))), sizeBytes: object.bytes.byteLength };
       },
     });
+    const into = options?.into;
+    if (outcome.kind !== 'found' || into === undefined || into.byteLength < outcome.bytes.byteLength) return outcome;
+    outcome.bytes.copy(into);
+    return { ...outcome, bytes: into.subarray(0, outcome.bytes.byteLength) };
   }
 
   #damage(bytes: Buffer): Buffer {
@@ -333,6 +344,7 @@ class FakeObjectStoreClient implements ObjectStore {
     const deadlineMs = call.options?.deadlineMs ?? store.options.deadlineMs;
     return new Promise<T | Unknown>((resolve) => {
       if (process.dead) return;
+      if (call.options?.signal?.aborted) return resolve({ kind: 'unknown', cause: 'aborted' });
       const fate = drawFate(this.#random, store.faults, store.condition, call.write);
       if (fate.kind !== 'normal') store.count(`${call.write ? 'write' : 'read'} ${fate.kind}`);
       let settled = false;
@@ -361,7 +373,6 @@ class FakeObjectStoreClient implements ObjectStore {
 
       const deadline = answer(deadlineMs, { kind: 'unknown', cause: 'deadline' });
       call.options?.signal?.addEventListener('abort', () => answer(0, { kind: 'unknown', cause: 'aborted' }), { once: true });
-      if (call.options?.signal?.aborted) answer(0, { kind: 'unknown', cause: 'aborted' });
 
       const toStoreMs = this.#latencyMs() + (fate.kind === 'slow' ? fate.extraMs * this.#random.float() : 0);
       this.#scheduler.schedule(toStoreMs, `${process.name} ${call.label} ${fate.kind}`, () => {

@@ -169,6 +169,18 @@ test('who jumps about gets nothing ahead; two readers of one object are told apa
   assert.ok(store.ranges.length < 12, store.ranges.join());
 });
 
+test('what is said to be wanted soon is fetched once, and only while GETs are free', async () => {
+  const store = new Store(2_000);
+  const cache = cacheOf(store, { maxConcurrentFetches: 2 });
+  await settled(store, cache.read(range(16, 16)));
+  cache.prefetch({ key: 'o', position: 5, length: 70 });
+  cache.prefetch({ key: 'o', position: 5, length: 70 });
+  cache.prefetch({ key: 'o', position: 500, length: 10 });
+  await store.run();
+  assert.deepEqual(store.ranges, ['16-32', '0-16', '32-80']);
+  assert.deepEqual(bytesOf(cache.tryRead(range(5, 70))), store.object.subarray(5, 75));
+});
+
 test('fetching ahead takes no place of a read that is wanted', async () => {
   const store = new Store(2_000);
   const cache = cacheOf(store, { maxConcurrentFetches: 1 });

@@ -131,6 +131,17 @@ export class BlockCache {
     return this.#gather(wanted, extents);
   }
 
+  /** Fetches what is missing of a range that will be wanted soon, as far as GETs are free. */
+  prefetch({ key, position, length }: Omit<WantedRange, 'usefulEnd'>): void {
+    if (this.#abort.signal.aborted) return;
+    const limit = this.#blockBehind(position + length);
+    for (let block = this.#blockOf(position); block < limit; ) {
+      if (this.#places.get(key)?.has(block)) block += 1;
+      else if (this.#fetches.tryAcquire()) block = this.#startFetch({ key, firstBlock: block, limit, aheadBlock: block, isDemand: false }).endBlock;
+      else return;
+    }
+  }
+
   /** Forgets what is cached of an object, for example because its bytes turned out to be damaged. */
   forget(key: string): void {
     for (const place of new Set(this.#places.get(key)?.values())) {

@@ -2,11 +2,12 @@
  * Apache Kafka itself, one node, and its own command-line tools, from the jars on Maven Central (versions in kafka/pom.xml).
  * Our tests run against it first: a test that it fails is a wrong test.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { builtOnce, cacheFolder, labFile, run } from './cache.ts';
 import { freePort, Program } from './program.ts';
+import { type CommandOptions, type CommandResult, runCommand } from './run-command.ts';
 
 const tools: Readonly<Record<string, string>> = {
   'kafka-topics': 'org.apache.kafka.tools.TopicCommand',
@@ -62,51 +63,15 @@ export async function startKafka(options: { readonly folder: string; readonly he
   return { bootstrap: `127.0.0.1:${port}`, program };
 }
 
-export interface ToolResult {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs one of Kafka's tools by the name of its script. Its output is taken whole: small outputs only, or `stdoutFile`. */
-export function kafkaTool(
-  name: string,
-  args: readonly string[],
-  options: { readonly stdin?: string | Buffer; readonly timeoutMs?: number } = {},
-): Promise<ToolResult> {
+/** Runs one of Kafka's tools by the name of its script. */
+export function kafkaTool(name: string, args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
   const toolClass = tools[name];
   if (!toolClass) throw new Error(`no such tool: ${name}`);
   return runCommand('java', ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', ...javaArguments(), toolClass, ...args], options);
 }
 
-/** Runs a command to its end, feeding `stdin`; killed after `timeoutMs`. */
-export function runCommand(
-  command: string,
-  args: readonly string[],
-  options: { readonly stdin?: string | Buffer; readonly timeoutMs?: number; readonly env?: Readonly<Record<string, string>> } = {},
-): Promise<ToolResult> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, {
-      stdio: ['pipe', 'pipe', 'pipe'],
-      timeout: options.timeoutMs ?? 120_000,
-      killSignal: 'SIGKILL',
-      env: { ...process.env, ...options.env },
-    });
-    const stdout: Buffer[] = [];
-    const stderr: Buffer[] = [];
-    child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
-    child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
-    child.once('error', reject);
-    child.stdin.on('error', () => {}); // A tool that ends early closes its input; its exit code tells.
-    child.once('close', (code, signal) =>
-      resolve({ code: code ?? (signal ? 128 : 1), stdout: Buffer.concat(stdout).toString('utf8'), stderr: Buffer.concat(stderr).toString('utf8') }),
-    );
-    child.stdin.end(options.stdin ?? '');
-  });
-}
-
 function javaArguments(): string[] {
-  return ['-Djava.awt.headless=true', `-Dlog4j2.configurationFile=${labFile('kafka/log4j2.properties')}`, '-cp', `${kafkaJars()}/*`];
+  return ['-Djava.awt.headless=true', '-Dfile.encoding=UTF-8', `-Dlog4j2.configurationFile=${labFile('kafka/log4j2.properties')}`, '-cp', `${kafkaJars()}/*`];
 }
 
 function serverProperties(at: { readonly port: number; readonly controllerPort: number; readonly logs: string }): string {

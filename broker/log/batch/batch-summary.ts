@@ -12,7 +12,7 @@ export interface BatchSummary {
   readonly maxTimestamp: number;
   readonly attributes: number;
   readonly leaderEpoch: number;
-  /** −1: not idempotent. */
+  /** −1: not idempotent; other negative ids mean the same and are read as −1. */
   readonly producerId: number;
   readonly producerEpoch: number;
   /** −1: none (a coordinator's records). */
@@ -34,7 +34,7 @@ export function summarizeBatch(buffer: Buffer, position: number): BatchSummary {
     maxTimestamp: header.maxTimestamp(buffer, position),
     attributes: header.attributes(buffer, position),
     leaderEpoch: header.leaderEpoch(buffer, position),
-    producerId: header.producerId(buffer, position),
+    producerId: Math.max(header.noProducerId, header.producerId(buffer, position)),
     producerEpoch: header.producerEpoch(buffer, position),
     baseSequence,
     lastSequence: baseSequence === header.noSequence ? header.noSequence : header.sequenceAfter(baseSequence, lastOffsetDelta),

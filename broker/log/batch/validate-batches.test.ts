@@ -165,6 +165,11 @@ test('a producer id needs a sequence, a transaction a producer id, and ids past 
   assert.equal(refused(huge).error, ErrorCodes.INVALID_RECORD);
 });
 
+test('a negative producer id is no producer, whatever the number', () => {
+  const { batches } = accepted(batchOf(1, { producerId: -7, producerEpoch: 0, baseSequence: 0 }));
+  assert.equal(batches[0]?.producerId, header.noProducerId);
+});
+
 test('timestamps outside the bounds are INVALID_TIMESTAMP and the bad records are named', () => {
   const records = [0, -3_000, 5_000].map((shift) => ({ key: null, value: null, timestampMs: nowMs + shift }));
   const bounds = { timestampBeforeMaxMs: 2_000, timestampAfterMaxMs: 4_000 };

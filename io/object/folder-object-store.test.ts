@@ -300,7 +300,7 @@ class HandClock implements Clock {
 
   async advance(byMs: number): Promise<void> {
     this.#nowMs += byMs;
-    for (const timer of [...this.#timers]) {
+    for (const timer of this.#timers) {
       if (timer.dueMs > this.#nowMs) continue;
       this.#timers.delete(timer);
       timer.callback();

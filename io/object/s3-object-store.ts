@@ -205,7 +205,7 @@ export class S3ObjectStore implements ObjectStore {
   #absentOr(head: AnswerHead, body: Buffer): { readonly kind: 'missing' } | Unknown | Refused {
     const error = errorOf(head, body);
     // Only a 404 that is about the object: without its bucket nothing can be said about an object.
-    if (head.status === 404 && (error.code === 'NoSuchKey' || error.code === '')) return { kind: 'missing' };
+    if (head.status === 404 && error.code === 'NoSuchKey') return { kind: 'missing' };
     return this.#failure(error, head);
   }
 

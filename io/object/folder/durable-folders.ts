@@ -41,7 +41,7 @@ export class DurableFolders {
   /** What was known is doubtful: somebody removed a folder under us. */
   forget(): void {
     this.#known.clear();
-    for (const [folder, open] of [...this.#open]) this.#drop(folder, open);
+    for (const [folder, open] of this.#open) this.#drop(folder, open);
   }
 
   /** Resolves when every name that was in the folder at the time of the call is durable. */

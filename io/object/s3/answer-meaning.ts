@@ -48,7 +48,7 @@ export function failureOf(error: S3Error): Unknown | Refused {
   if (error.status >= 300 && error.status < 400) return { kind: 'refused', cause: `the bucket is elsewhere (${said}): correct region or endpoint` };
   const lasting = error.status === 501 || (error.status >= 400 && error.status < 500 && !passingStatus.has(error.status) && !passing.has(error.code));
   if (!lasting) return { kind: 'unknown', cause: said };
-  const known = advice[error.code];
+  const known = error.status === 404 && error.code === '' ? 'what answers there is no S3 server: check the endpoint' : advice[error.code];
   return { kind: 'refused', cause: known ? `${known} (${said})` : said };
 }
 

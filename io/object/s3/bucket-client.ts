@@ -9,6 +9,12 @@ import type { HttpCall, HttpOutcome, Origin } from './http-connection.ts';
 import { type HttpConnectionLimits, HttpConnections } from './http-connections.ts';
 import { Signer, type SigningCredentials } from './signature.ts';
 
+export interface Credentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+}
+
 export interface BucketLocation {
   readonly bucket: string;
   /** `http://host:port`; without it AWS, or what AWS_ENDPOINT_URL_S3 says. */
@@ -17,7 +23,7 @@ export interface BucketLocation {
   /** `endpoint/bucket/key` instead of `bucket.endpoint/key`; by default when there is an endpoint. */
   readonly pathStyle?: boolean;
   /** By default the SDK's chain: environment, profile, web identity, container, instance. */
-  readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string; readonly sessionToken?: string };
+  readonly credentials?: Credentials | (() => Promise<Credentials & { readonly expiration?: Date }>);
   /** PEM of the authority that signed the endpoint's certificate. */
   readonly ca?: string;
 }
@@ -208,7 +214,7 @@ function queryText(query: NonNullable<SdkRequest['query']>): string {
     .sort()
     .flatMap((name) => {
       const value = query[name];
-      if (value === null || value === undefined) return [escapeText(name)];
+      if (value == null) return [escapeText(name)];
       return (typeof value === 'string' ? [value] : value).map((one) => `${escapeText(name)}=${escapeText(one)}`);
     })
     .join('&');

@@ -176,6 +176,7 @@ function listContract(contract: Contract): void {
     for (let at = 0; at < keys.length; at += 100) await write(store, ...keys.slice(at, at + 100).map((key) => put(key, '0')));
     const first = keys[0] as string;
     const last = keys.at(-1) as string;
+    await write(peer, put(first, '0'), put(last, '0'));
     let isDone = false;
     const writing = (async () => {
       for (let n = 1; !isDone; n++) await write(peer, put(first, `${n}`), put(last, `${n}`));

@@ -3,8 +3,9 @@
  * of some partitions each; the object carries the pages that changed, and its footer names where all the others lie,
  * so that it costs what changed and not what exists.
  */
-import { ByteReader } from '../../../std/byte-reader.ts';
+import { ByteReader, FormatError } from '../../../std/byte-reader.ts';
 import { ByteWriter } from '../../../std/byte-writer.ts';
+import { decodeKeys, encodeKeys } from './key-list.ts';
 import type { ObjectKey } from './object-keys.ts';
 
 export interface PageReference {
@@ -17,11 +18,13 @@ export interface PageReference {
 }
 
 export function encodePageTable(references: readonly PageReference[]): Buffer {
-  const writer = new ByteWriter(32 + references.length * 60);
-  writer.varint(references.length);
+  const writer = new ByteWriter(32 + references.length * 24);
+  encodeKeys(
+    writer,
+    references.map(({ object }) => object),
+  );
   for (const reference of references) {
     writer.varint(reference.page);
-    writer.string(reference.object);
     writer.varint(reference.position);
     writer.varint(reference.length);
     writer.u32(reference.crc);
@@ -31,9 +34,7 @@ export function encodePageTable(references: readonly PageReference[]): Buffer {
 
 export function decodePageTable(footer: Buffer): PageReference[] {
   const reader = new ByteReader(footer);
-  const references: PageReference[] = [];
-  for (let left = reader.count(8); left > 0; left--) {
-    references.push({ page: reader.varint(), object: reader.string() as ObjectKey, position: reader.varint(), length: reader.varint(), crc: reader.u32() });
-  }
-  return references;
+  const objects = decodeKeys(reader);
+  if (objects.length * 7 > reader.remaining) throw new FormatError('page table ends early');
+  return objects.map((object) => ({ object, page: reader.varint(), position: reader.varint(), length: reader.varint(), crc: reader.u32() }));
 }

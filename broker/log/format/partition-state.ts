@@ -5,6 +5,7 @@
 import { ByteReader, FormatError } from '../../../std/byte-reader.ts';
 import type { ByteWriter } from '../../../std/byte-writer.ts';
 import type { TopicId } from '../../../cluster/identifiers.ts';
+import { decodeKeys, encodeKeys } from './key-list.ts';
 import type { ObjectKey } from './object-keys.ts';
 import { decodeSlices, encodeSlices, type Slice } from './slices.ts';
 import { topicIdFromBytes, topicIdToBytes } from './topic-id-bytes.ts';
@@ -102,19 +103,21 @@ function decodeFull(reader: ByteReader): Omit<FullState, 'kind' | 'topicId' | 'p
   return { logStartOffset, endOffset, epochStarts, entries, producers: Buffer.from(reader.sizedBytes()) };
 }
 
-/** Entries follow one another, so offsets are stored as differences; an object's name once per state. */
+/** Entries follow one another, so offsets are stored as differences; an object's name once per state, 0 stands for the next one in their list. */
 function encodeEntries(writer: ByteWriter, entries: readonly IndexEntry[]): void {
   const objects = new Map<ObjectKey, number>();
   for (const entry of entries) if (!objects.has(entry.object)) objects.set(entry.object, objects.size);
-  writer.varint(objects.size);
-  for (const key of objects.keys()) writer.string(key);
+  encodeKeys(writer, [...objects.keys()]);
   writer.varint(entries.length);
   let nextOffset = 0;
   let lastTimestamp = 0;
+  let nextObject = 0;
   for (const entry of entries) {
     writer.varint(entry.firstOffset - nextOffset);
     writer.varint(entry.lastOffset - entry.firstOffset);
-    writer.varint(objects.get(entry.object) ?? 0);
+    const object = objects.get(entry.object) ?? 0;
+    writer.varint(object === nextObject ? 0 : object + 1);
+    if (object === nextObject) nextObject++;
     writer.varint(entry.position);
     writer.varint(entry.length);
     writer.signedVarint(entry.maxTimestampMs - lastTimestamp);
@@ -124,16 +127,17 @@ function encodeEntries(writer: ByteWriter, entries: readonly IndexEntry[]): void
 }
 
 function decodeEntries(reader: ByteReader): IndexEntry[] {
-  const objects: ObjectKey[] = [];
-  for (let left = reader.count(1); left > 0; left--) objects.push(reader.string() as ObjectKey);
+  const objects = decodeKeys(reader);
   const count = reader.count(6);
   const entries: IndexEntry[] = [];
   let nextOffset = 0;
   let lastTimestamp = 0;
+  let nextObject = 0;
   for (let i = 0; i < count; i++) {
     const firstOffset = nextOffset + reader.varint();
     const lastOffset = firstOffset + reader.varint();
-    const object = objects[reader.varint()];
+    const reference = reader.varint();
+    const object = objects[reference === 0 ? nextObject++ : reference - 1];
     if (object === undefined) throw new FormatError('index entry names an object that is not listed');
     const position = reader.varint();
     const length = reader.varint();
@@ -147,8 +151,10 @@ function decodeEntries(reader: ByteReader): IndexEntry[] {
 
 function encodeDerived(writer: ByteWriter, state: DerivedState): void {
   writer.string(state.base);
-  writer.varint(state.slices.length);
-  for (const { object } of state.slices) writer.string(object);
+  encodeKeys(
+    writer,
+    state.slices.map(({ object }) => object),
+  );
   encodeSlices(
     writer,
     state.slices.map(({ slice }) => slice),
@@ -157,8 +163,7 @@ function encodeDerived(writer: ByteWriter, state: DerivedState): void {
 
 function decodeDerived(reader: ByteReader): Pick<DerivedState, 'base' | 'slices'> {
   const base = reader.string() as ObjectKey | '';
-  const objects: ObjectKey[] = [];
-  for (let left = reader.count(1); left > 0; left--) objects.push(reader.string() as ObjectKey);
+  const objects = decodeKeys(reader);
   const slices = decodeSlices(reader);
   if (slices.length !== objects.length) throw new FormatError('state lists another number of slices than of objects');
   return { base, slices: slices.map((slice, i) => ({ object: objects[i] as ObjectKey, slice })) };

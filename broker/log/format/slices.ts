@@ -7,6 +7,7 @@ import { ByteReader, FormatError } from '../../../std/byte-reader.ts';
 import { ByteWriter } from '../../../std/byte-writer.ts';
 import type { TopicId } from '../../../cluster/identifiers.ts';
 import type { ObjectKey } from './object-keys.ts';
+import { decodeMarks, encodeMarks, type SparseMark } from './sparse-index.ts';
 import { topicIdFromBytes, topicIdToBytes } from './topic-id-bytes.ts';
 
 export interface Slice {
@@ -28,6 +29,8 @@ export interface Slice {
   readonly base: ObjectKey | '' | undefined;
   /** Idempotent and transactional batches and control markers, oldest first. */
   readonly producers: readonly ProducerBatch[];
+  /** Sparse index: none in a slice that is one block. */
+  readonly marks: readonly SparseMark[];
 }
 
 /** What one batch does to its producer's state. */
@@ -44,7 +47,7 @@ export interface ProducerBatch {
 }
 
 const batchKinds = ['idempotent', 'transactional', 'commit', 'abort'] as const;
-const minSliceBytes = 36;
+const minSliceBytes = 37;
 const minProducerBatchBytes = 8;
 
 export function encodeSlices(writer: ByteWriter, slices: readonly Slice[]): void {
@@ -74,6 +77,7 @@ function encodeSlice(writer: ByteWriter, slice: Slice): void {
   if (slice.base !== undefined) writer.string(slice.base);
   writer.varint(slice.producers.length);
   for (const batch of slice.producers) encodeProducerBatch(writer, batch, slice.firstOffset);
+  encodeMarks(writer, slice.marks, slice.firstOffset);
 }
 
 function decodeSlice(reader: ByteReader): Slice {
@@ -92,7 +96,8 @@ function decodeSlice(reader: ByteReader): Slice {
   const producers: ProducerBatch[] = [];
   for (let i = 0; i < count; i++) producers.push(decodeProducerBatch(reader, firstOffset));
   if (!Number.isSafeInteger(lastOffset) || !Number.isSafeInteger(position + length)) throw new FormatError('slice bounds out of range');
-  return { topicId, partition, leaderEpoch, firstOffset, lastOffset, logStartOffset, position, length, maxTimestampMs, crc, base, producers };
+  const marks = decodeMarks(reader, { firstOffset, lastOffset, length });
+  return { topicId, partition, leaderEpoch, firstOffset, lastOffset, logStartOffset, position, length, maxTimestampMs, crc, base, producers, marks };
 }
 
 function encodeProducerBatch(writer: ByteWriter, batch: ProducerBatch, sliceFirstOffset: number): void {

@@ -1,0 +1,60 @@
+/** The metadata store that a setting names: `etcd://host:port,host:port` (`etcds://` with TLS), `file:///folder`, or `memory:`. */
+import { fileURLToPath } from 'node:url';
+import type { Clock } from '../clock.ts';
+import type { Logger } from '../logger.ts';
+import type { Random } from '../random.ts';
+import { openEmbeddedMetaStore } from './embedded-meta-store.ts';
+import type { EtcdTls } from './etcd-endpoints.ts';
+import { EtcdMetaStore } from './etcd-meta-store.ts';
+import { etcdVersionWarning } from './etcd-version.ts';
+import { MetaRefused, type MetaStore } from './meta-store.ts';
+
+export interface MetaStoreSettings {
+  readonly url: string;
+  /** For etcd: */
+  readonly user?: string;
+  readonly password?: string;
+  readonly tls?: EtcdTls;
+  readonly callDeadlineMs?: number;
+}
+
+export type MetaStoreAddress = { readonly kind: 'etcd'; readonly endpoints: readonly string[] } | { readonly kind: 'folder'; readonly folder: string } | { readonly kind: 'memory' };
+
+/**
+ * Opens it; rejects with `MetaRefused` when the setting is wrong, or the folder is in use or damaged. An etcd that cannot
+ * be reached now is no reason to fail: a broker that is started before it waits.
+ */
+export async function openMetaStore(settings: MetaStoreSettings, io: { readonly clock: Clock; readonly random: Random; readonly logger: Logger }): Promise<MetaStore> {
+  const address = parseMetaStoreUrl(settings.url);
+  switch (address.kind) {
+    case 'memory':
+      return openEmbeddedMetaStore(io);
+    case 'folder':
+      return openEmbeddedMetaStore({ ...io, folder: address.folder });
+    case 'etcd': {
+      const store = new EtcdMetaStore({ ...io, ...settings, endpoints: address.endpoints });
+      void warnAboutVersion(store, io.logger);
+      return store;
+    }
+  }
+}
+
+export function parseMetaStoreUrl(url: string): MetaStoreAddress {
+  const etcd = /^(etcds?):\/\/(.+)$/.exec(url);
+  if (etcd) {
+    const scheme = etcd[1] === 'etcds' ? 'https' : 'http';
+    return { kind: 'etcd', endpoints: (etcd[2] as string).replace(/\/$/, '').split(',').map((host) => `${scheme}://${host.trim()}`) };
+  }
+  if (url === 'memory:') return { kind: 'memory' };
+  if (url.startsWith('file:///')) return { kind: 'folder', folder: fileURLToPath(url) };
+  throw new MetaRefused(`not a metadata store: ${url.replace(/\/\/[^/]*@/, '//')}; expected etcd://host:port,host:port, etcds://host:port, file:///folder or memory:`);
+}
+
+async function warnAboutVersion(store: EtcdMetaStore, logger: Logger): Promise<void> {
+  try {
+    const warning = etcdVersionWarning(await store.version());
+    if (warning) logger.warn(warning);
+  } catch (error) {
+    logger.warn('the metadata store does not answer yet', { error });
+  }
+}

@@ -7,7 +7,7 @@ export interface Due {
 }
 
 /** The longest that one timer is asked for; Node's own limit is 2^31 − 1 ms. */
-const longestTimerMs = 60_000;
+const longestTimerMs = 3_600_000;
 
 export class Deadlines {
   readonly #clock: Clock;

@@ -285,6 +285,19 @@ test('a broker that loses the partition answers who waits, and the next coordina
   assert.equal(await a.beat(), ErrorCodes.UNKNOWN_MEMBER_ID, 'its session ran out at the new coordinator');
 });
 
+test('a member that does not find the new coordinator is removed there when its session is over', async () => {
+  const broker = new GroupBroker();
+  const a = new GroupMember(broker);
+  await a.joinAlone();
+  await broker.clock.advance(9_000);
+  await broker.takeOver();
+  const phase = async () => (await broker.ask(ApiKeys.ListGroups, 5, {})).groups[0]?.groupState;
+  await broker.clock.advance(9_000);
+  assert.equal(await phase(), 'Stable');
+  await broker.clock.advance(1_000);
+  assert.equal(await phase(), 'Empty');
+});
+
 test('closing answers every request that waits', async () => {
   const broker = new GroupBroker();
   const a = new GroupMember(broker);

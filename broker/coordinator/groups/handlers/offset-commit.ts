@@ -9,7 +9,7 @@ import { ApiKeys, type OffsetCommitRequest, type OffsetCommitRequestPartition, t
 import { type ErrorCode, ErrorCodes } from '../../../protocol/errors.ts';
 import type { HandlerOf } from '../../../server/handler.ts';
 import type { GroupCoordinator } from '../group-coordinator.ts';
-import type { OffsetRecord } from '../group-records.ts';
+import { type OffsetRecord, zeroTopicId } from '../group-records.ts';
 
 export function offsetCommit(groups: GroupCoordinator): HandlerOf<typeof ApiKeys.OffsetCommit> {
   return {
@@ -46,7 +46,8 @@ function commitOffsets(
         metadata: partition.committedMetadata ?? '',
         commitTimestampMs: nowMs,
         expireTimestampMs,
-        topicId: found.topicId as string,
+        // The record version that has an expiry time has no topic id.
+        topicId: expireTimestampMs < 0 ? found.topicId : zeroTopicId,
       };
       records.push({ kind: 'offset', groupId: request.groupId, topic: found.name, partition: partition.partitionIndex, value });
       return ErrorCodes.NONE;

@@ -7,6 +7,7 @@ const text = '# HELP puts_total x\n# TYPE puts_total counter\nputs_total{kind="w
 test('a figure is the sum over all labels of exactly one name', () => {
   assert.equal(sumOf(text, 'puts_total'), 7.5);
   assert.equal(sumOf(text, 'plain'), 7);
+  assert.equal(sumOf(text, 'puts_total', 'kind="wal"'), 3);
 });
 
 test('a name that is not there is no figure', () => {

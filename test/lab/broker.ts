@@ -3,7 +3,15 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePort, Program } from './program.ts';
-import type { S3Server } from './s3-server.ts';
+
+/** Where objects are kept on an S3 server; an `S3Server` is one. */
+export interface BucketAddress {
+  readonly endpoint: string;
+  readonly bucket: string;
+  readonly prefix?: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
 
 export interface OwnBrokerOptions {
   /** Its data folder and log. A second start on the same folder finds everything again. */
@@ -12,7 +20,7 @@ export interface OwnBrokerOptions {
   /** More settings, `--key=value`. */
   readonly settings?: readonly string[];
   /** Keep objects there instead of in the folder; the metadata stays in the folder. */
-  readonly s3?: S3Server;
+  readonly s3?: BucketAddress;
   /** Of the V8 heap. */
   readonly heapMiB?: number;
 }
@@ -37,7 +45,9 @@ export async function startBroker(options: OwnBrokerOptions): Promise<OwnBroker>
     `--data.folder=${join(options.folder, 'data')}`,
     '--group.initial.rebalance.delay.ms=0',
     '--offsets.topic.num.partitions=16',
-    ...(options.s3 ? [`--storage.url=s3://${options.s3.bucket}/automq`, `--s3.endpoint=${options.s3.endpoint}`, '--s3.region=us-east-1'] : []),
+    ...(options.s3
+      ? [`--storage.url=s3://${options.s3.bucket}/${options.s3.prefix ?? 'automq'}`, `--s3.endpoint=${options.s3.endpoint}`, '--s3.region=us-east-1']
+      : []),
     ...(options.settings ?? []),
   ];
   const program = await Program.start({

@@ -7,7 +7,7 @@ import { type Clock, sleep } from '../../io/clock.ts';
 import type { Logger } from '../../io/logger.ts';
 import { type MetaEntry, type MetaStore, MetaUnavailable, MetaUnknown } from '../../io/meta/meta-store.ts';
 import type { Incarnation, TopicId } from '../../cluster/identifiers.ts';
-import { keys, type PartitionRecord, parsePartitionKey, parseRecord, parseRecoveryKey, partitionRecord, type RecoveryRecord, recoveryRecord } from '../../cluster/meta-records.ts';
+import { keys, nodeRecord, type PartitionRecord, parsePartitionKey, parseRecord, parseRecoveryKey, partitionRecord, type RecoveryRecord, recoveryRecord } from '../../cluster/meta-records.ts';
 import { Interrupted } from '../log/certain-reads.ts';
 import type { ObjectKey } from '../log/format/object-keys.ts';
 import { type RecoveryOptions, sealIncarnation } from '../log/recovery.ts';
@@ -54,12 +54,29 @@ export async function takeOverOwnPast(options: TakeoverOptions): Promise<readonl
   return past.map(({ incarnation }) => incarnation);
 }
 
+/** A revision at which our own registration stands: an older list may lack the incarnation that it claimed, and its partitions would stay closed. */
+async function registeredAt(options: TakeoverOptions): Promise<number> {
+  for (;;) {
+    const entry = await certain(options, () => options.meta.get(keys.node(options.self.node)));
+    const epoch = (entry && parseRecord(nodeRecord, entry.value)?.epoch) ?? 0;
+    if (entry && epoch === options.self.epoch) return entry.modRevision;
+    if (epoch > options.self.epoch) throw new Interrupted('this incarnation was claimed by another broker');
+    await sleep(options.clock, retryMs, options.signal);
+  }
+}
+
 function incarnationKey({ node, epoch }: Incarnation): string {
   return `${node}/${epoch}`;
 }
 
 async function claimedIncarnations(options: TakeoverOptions): Promise<{ readonly incarnation: Incarnation; readonly record: RecoveryRecord }[]> {
-  const { entries } = await certain(options, () => options.meta.list(`${keys.recoveries}${options.self.node}/`));
+  const notOlderThan = await registeredAt(options);
+  let list = await certain(options, () => options.meta.list(`${keys.recoveries}${options.self.node}/`));
+  while (list.revision < notOlderThan) {
+    await sleep(options.clock, retryMs, options.signal);
+    list = await certain(options, () => options.meta.list(`${keys.recoveries}${options.self.node}/`));
+  }
+  const { entries } = list;
   const found: { incarnation: Incarnation; record: RecoveryRecord }[] = [];
   for (const { key, value } of entries) {
     const incarnation = parseRecoveryKey(key);

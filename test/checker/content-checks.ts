@@ -52,7 +52,7 @@ function checkBatches({ sends, offsetsOf }: Evidence, report: Report): void {
 function checkLosses(evidence: Evidence, options: CheckOptions, report: Report): void {
   const covered = coveredRanges(evidence.polls);
   const finalEnd = finalEndOf(evidence.polls);
-  const finalStart = evidence.polls.reduce((start, poll) => (poll.final ? Math.max(start, poll.logStart) : start), 0);
+  const logStart = Math.max(0, ...evidence.polls.map((poll) => poll.logStart), ...evidence.listed.map((list) => (list.spec === 'earliest' ? list.offset : 0)));
   for (const send of evidence.sends) {
     if (send.type === 'fail') continue;
     const partlySeen = send.values.some((value) => evidence.readValues.has(value));
@@ -61,7 +61,7 @@ function checkLosses(evidence: Evidence, options: CheckOptions, report: Report):
       const offset = offsetOf(evidence, send, value, i);
       if (offset === undefined || (send.type !== 'ok' && !partlySeen)) return;
       if (isCovered(covered, offset)) report('lost-write', `${value} of ${send.process} at ${offset} (${send.type}): others around it were read`);
-      else if (send.type === 'ok' && finalEnd !== undefined && offset >= finalStart && !options.damaged)
+      else if (send.type === 'ok' && finalEnd !== undefined && offset >= logStart && !options.damaged)
         report('unseen', `${value} of ${send.process}, acknowledged at ${offset}: the log ends at ${finalEnd}`);
     });
   }

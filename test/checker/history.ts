@@ -49,6 +49,7 @@ export interface PollOperation extends OperationBase {
   readonly next: number;
   readonly highWatermark: number;
   readonly lastStableOffset: number;
+  /** −1: not told (Fetch before version 5). */
   readonly logStart: number;
   /** Belongs to the reading of everything after all faults were healed. */
   readonly final?: boolean;

@@ -78,7 +78,7 @@ function checkWatermarks({ deletedBefore }: Evidence, steps: readonly Step[], op
     if (step.f === 'poll') {
       highWatermark = advance('high-watermark', step.process, highWatermark, step.highWatermark);
       lastStable = advance('last-stable-offset', step.process, lastStable, step.lastStableOffset);
-      logStart = advance('log-start', step.process, logStart, step.logStart);
+      if (step.logStart >= 0) logStart = advance('log-start', step.process, logStart, step.logStart);
     } else if (step.f === 'listOffsets') {
       if (step.spec === 'latest') highWatermark = advance('high-watermark', step.process, highWatermark, step.offset);
       else logStart = advance('log-start', step.process, logStart, step.offset);

@@ -353,6 +353,7 @@ class FakeObjectStoreClient implements ObjectStore {
         if (settled) return;
         settled = true;
         deadline.cancel();
+        call.options?.signal?.removeEventListener('abort', onAbort);
         call.beforeSettle?.();
         resolve(outcome);
       };
@@ -361,6 +362,7 @@ class FakeObjectStoreClient implements ObjectStore {
           if (!settled && (outcome.kind === 'created' || outcome.kind === 'deleted')) call.afterAnswer?.();
           settle(outcome);
         });
+      const onAbort = () => void answer(0, { kind: 'unknown', cause: 'aborted' });
       const applyNow = () => {
         if (applied) return undefined;
         applied = true;
@@ -372,7 +374,7 @@ class FakeObjectStoreClient implements ObjectStore {
       };
 
       const deadline = answer(deadlineMs, { kind: 'unknown', cause: 'deadline' });
-      call.options?.signal?.addEventListener('abort', () => answer(0, { kind: 'unknown', cause: 'aborted' }), { once: true });
+      call.options?.signal?.addEventListener('abort', onAbort, { once: true });
 
       const toStoreMs = this.#latencyMs() + (fate.kind === 'slow' ? fate.extraMs * this.#random.float() : 0);
       this.#scheduler.schedule(toStoreMs, `${process.name} ${call.label} ${fate.kind}`, () => {

@@ -140,13 +140,24 @@ export class Nemesis {
         return broker.wall.setRate(scheduler.nowMs, random.between(0.9, 1.1));
       case 'bitFlipAtRest':
       case 'objectVanishes': {
-        const keys = [...objects.objects.keys()];
+        const keys = [...objects.objects.keys()].filter((key) => fault === 'bitFlipAtRest' || !this.#isWalTail(key));
         if (keys.length === 0) return;
         const key = random.pick(keys);
         this.#tell(`${fault} ${key}`);
         return fault === 'bitFlipAtRest' ? objects.flipBit(key) : objects.vanish(key);
       }
     }
+  }
+
+  /**
+   * A WAL object that no checkpoint pointer has passed: where it is missing the log ends, and nothing can tell that it did
+   * not (contract C16).
+   */
+  #isWalTail(key: string): boolean {
+    const [, incarnation, number] = /^(wal\/\d+\/\d+\/)(\d+)$/.exec(key) ?? [];
+    if (incarnation === undefined || number === undefined) return false;
+    const pointers = this.#options.meta.map.entries().flatMap(({ value }) => value.match(/wal\/\d+\/\d+\/\d+/g) ?? []);
+    return !pointers.some((pointer) => pointer.startsWith(incarnation) && pointer.slice(incarnation.length) > number);
   }
 
   /** Kills the broker exactly where the store meets one of its calls: before it is sent, or applied and not answered. */

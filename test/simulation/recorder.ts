@@ -28,6 +28,11 @@ export class Recorder {
     this.#scheduler.trace.line(this.nowMs, `history ${describe(operation)}`);
   }
 
+  /** For the reader of the trace only. */
+  note(text: string): void {
+    this.#scheduler.trace.line(this.nowMs, text);
+  }
+
   violation(name: string, detail: string): void {
     this.#onViolation(name, detail);
   }

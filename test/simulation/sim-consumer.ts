@@ -257,7 +257,7 @@ export class SimConsumer {
       records,
       highWatermark: answer.highWatermark,
       lastStableOffset: answer.lastStableOffset,
-      logStart: Math.max(0, answer.logStartOffset),
+      logStart: answer.logStartOffset,
       ...(final ? { final } : {}),
     });
   }

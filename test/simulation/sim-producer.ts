@@ -67,6 +67,8 @@ interface Lane {
   readonly recent: { readonly batch: Batch; readonly baseOffset: number }[];
   nextSequence: number;
   orders: number;
+  /** The latest batch that was sent. */
+  sentOrder: number;
   /** Everything so far in this epoch was acknowledged. */
   intact: boolean;
 }
@@ -149,7 +151,7 @@ export class SimProducer {
     const key = `${topicId}/${partition}`;
     let lane = this.#lanes.get(key);
     if (lane === undefined) {
-      lane = { topic, topicId, partition, unresolved: [], recent: [], retryAtMs: 0, nextSequence: 0, orders: 0, intact: true };
+      lane = { topic, topicId, partition, unresolved: [], recent: [], retryAtMs: 0, nextSequence: 0, orders: 0, sentOrder: 0, intact: true };
       this.#lanes.set(key, lane);
     }
     return lane;
@@ -173,8 +175,9 @@ export class SimProducer {
   }
 
   /**
-   * An idempotent producer never has more than `maxInFlight` unresolved batches that were sent, and sends one again only
-   * when it is the first of them (RecordAccumulator.shouldStopDrainBatchesForPartition): the broker remembers five.
+   * An idempotent producer sends a batch again only when it is the first unresolved one (as Java's does,
+   * RecordAccumulator.shouldStopDrainBatchesForPartition), and runs at most five batches ahead of that (stricter than Java's): so
+   * that what is retried is always among the last five that the broker remembers.
    */
   #nextOf({ unresolved, retryAtMs }: Lane): Batch | undefined {
     const { idempotent, maxInFlight } = this.#options.shape;
@@ -183,7 +186,7 @@ export class SimProducer {
     if (next === undefined || unresolved.filter((batch) => batch.inFlight).length >= maxInFlight) return undefined;
     if (!idempotent) return next;
     if (next.attempts > 0) return next === unresolved[0] ? next : undefined;
-    return unresolved.filter((batch) => batch.attempts > 0).length < maxInFlight ? next : undefined;
+    return next.order - (unresolved[0] as Batch).order < maxInFlight ? next : undefined;
   }
 
   async #attempt(batches: readonly Batch[]): Promise<void> {
@@ -192,7 +195,11 @@ export class SimProducer {
     for (const batch of batches) {
       batch.inFlight = true;
       batch.attempts++;
+      batch.lane.sentOrder = Math.max(batch.lane.sentOrder, batch.order);
     }
+    this.#options.recorder.note(
+      `${this.#process} sends ${batches.map(({ lane, values, attempts }) => `${lane.topic}-${lane.partition} [${values[0]}] try ${attempts}`).join(', ')}`,
+    );
     try {
       await this.#exchange(batches);
     } catch (error) {
@@ -341,10 +348,10 @@ export class SimProducer {
   /** Sends an acknowledged batch once more, as a network might: it is among the producer's last five, so its offset is known. */
   async #resend(): Promise<void> {
     const { session, shape, random, recorder } = this.#options;
-    const lanes = [...this.#lanes.values()].filter((lane) => lane.recent.length > 0 && lane.unresolved.length + lane.recent.length <= 4);
+    const lanes = [...this.#lanes.values()].filter((lane) => lane.recent.some(({ batch }) => lane.sentOrder - batch.order < 5));
     if (!shape.idempotent || lanes.length === 0) return;
     const lane = random.pick(lanes);
-    const { batch } = random.pick(lane.recent);
+    const { batch } = random.pick(lane.recent.filter((one) => lane.sentOrder - one.batch.order < 5));
     if (batch.producer.producerEpoch !== this.#producer?.epoch || batch.producer.producerId !== this.#producer.id) return;
     const t0 = recorder.nowMs;
     this.#running++;

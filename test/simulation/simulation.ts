@@ -198,7 +198,7 @@ class World {
     });
   }
 
-  #session(name: string): KafkaSession {
+  #session(name: string, requestTimeoutMs = this.#options.requestTimeoutMs): KafkaSession {
     const scheduler = this.#scheduler;
     const process = new SimProcess({ scheduler, name, host: name });
     const random = this.#random.fork(`session ${name}`);
@@ -208,7 +208,7 @@ class World {
       transport: this.#network.transportOf(process),
       random,
       bootstrap: [{ host: 'broker-0', port: 9000 }],
-      requestTimeoutMs: this.#options.requestTimeoutMs,
+      requestTimeoutMs,
       onViolation: (what, detail) => this.violation(what, `${name}: ${detail}`),
     });
     this.#sessions.push(session);
@@ -247,7 +247,7 @@ class World {
     const random = this.#random.fork(name);
     const consumer = new SimConsumer({
       name,
-      session: this.#session(name),
+      session: final ? this.#session(name, 30_000) : this.#session(name),
       recorder: this.#recorder,
       random,
       topics: () => this.#admin.topics,
@@ -258,7 +258,7 @@ class World {
         maxWaitMs: final ? 50 : random.pick([0, 50, 500]),
         minBytes: random.pick([0, 1, 500]),
         maxBytes: random.pick([100, 5_000, 52_428_800]),
-        partitionMaxBytes: random.pick([1, 500, 1_048_576]),
+        partitionMaxBytes: final ? 20_000 : random.pick([1, 500, 1_048_576]),
         pauseMs: final ? 1 : random.pick([5, 50, 300]),
         restartChance: final ? 0 : 0.005,
       },

@@ -94,7 +94,7 @@ export function swarmOptions(seed: number): SimOptions {
     network: {
       minLatencyMs: 0.1,
       maxLatencyMs: random.pick([0.5, 2, 20]),
-      windowBytes: random.pick([64, 1_000, 65_536]),
+      windowBytes: random.pick([1_000, 5_000, 65_536]),
       splitChance: random.pick([0, 0.1, 0.5]),
     },
     objectStore: {

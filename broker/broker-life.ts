@@ -8,10 +8,11 @@ import { MetaUnavailable } from '../io/meta/meta-store.ts';
 import type { Incarnation } from '../cluster/identifiers.ts';
 import type { TopicImage } from '../cluster/cluster-image.ts';
 import type { BrokerConfig } from './config.ts';
+import { GroupCoordinator } from './coordinator/groups/group-coordinator.ts';
+import { groupSettings } from './coordinator/groups/group-settings.ts';
 import { Log } from './log/log.ts';
 import { logLimits } from './log-limits.ts';
 import type { Mutants } from './log/mutants.ts';
-import type { Partition } from './log/partition.ts';
 import { RangeReader } from './log/range-reader.ts';
 import { StoredStates } from './log/stored-states.ts';
 import type { TopicLogConfig } from './log/topic-log-config.ts';
@@ -33,13 +34,12 @@ export interface BrokerLifeOptions {
   readonly identity: NodeIdentity;
   readonly signal: AbortSignal;
   readonly mutants?: Mutants;
-  readonly onPartitionOpened: (partition: Partition) => void;
-  readonly onPartitionClosed: (topicId: string, partition: number) => void;
 }
 
 export interface BrokerLife {
   readonly incarnation: Incarnation;
   readonly services: Services;
+  readonly groups: GroupCoordinator;
   /** Settles when this incarnation can write no more. */
   readonly ended: Promise<WalEnd>;
   /** `graceful`: everything appended is stored, with a last checkpoint. Callable twice. */
@@ -86,7 +86,10 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     logger,
     clusterId: options.clusterId,
     isInternalTopic: (name) => internalTopics.has(name),
-    onTopicRemoved: (topicId, partitionCount) => owned.closeTopic(topicId, partitionCount),
+    onTopicRemoved: (topic) => {
+      groups.onTopicDeleted(topic.name, topic.topicId);
+      owned.closeTopic(topic.topicId, topic.partitionCount);
+    },
     onBrokerConfigChanged: () => {},
   });
   const states = new StoredStates({
@@ -102,8 +105,8 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     states,
     logger,
     topicLogConfig: topicConfigs(config),
-    onOpened: options.onPartitionOpened,
-    onClosed: options.onPartitionClosed,
+    onOpened: (partition) => groups.onPartitionOpened(partition),
+    onClosed: (topicId, partition) => groups.onPartitionClosed(topicId, partition),
   });
   const removal = new TopicRemoval({
     meta: io.meta,
@@ -125,10 +128,21 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     closeTopic: (topicId, count) => owned.closeTopic(topicId, count),
     onTopicDeleted: () => removal.wake(),
   });
+  const groups = new GroupCoordinator({
+    clock: io.clock,
+    random: io.random,
+    logger,
+    metrics: io.metrics,
+    image,
+    partitions: owned,
+    admin,
+    settings: groupSettings(config),
+  });
 
   let closing: Promise<void> | undefined;
   const close = ({ graceful }: { readonly graceful: boolean }): Promise<void> => {
     closing ??= (async () => {
+      await groups.close();
       await log.shutDown({ graceful });
       options.signal.removeEventListener('abort', onAbort);
       abort.abort();
@@ -167,7 +181,7 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     admin,
     producerIds: new ProducerIdBlocks({ meta: io.meta, clock: io.clock, random: io.random }),
   };
-  return { incarnation, services, ended, close };
+  return { incarnation, services, groups, ended, close };
 }
 
 /** A first checkpoint frees the next recovery from reading what this one read. */

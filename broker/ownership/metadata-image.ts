@@ -27,7 +27,7 @@ export interface MetadataImageOptions {
   readonly logger: Logger;
   readonly clusterId: string;
   readonly isInternalTopic: (name: string) => boolean;
-  readonly onTopicRemoved: (topicId: TopicId, partitionCount: number) => void;
+  readonly onTopicRemoved: (topic: TopicImage) => void;
   readonly onBrokerConfigChanged: () => void;
 }
 
@@ -222,7 +222,7 @@ export class MetadataImage implements ClusterImage {
     this.#topicsByName.delete(name);
     this.#topicsById.delete(topic.topicId);
     this.#sortedTopics = undefined;
-    this.#options.onTopicRemoved(topic.topicId, topic.partitionCount);
+    this.#options.onTopicRemoved(topic);
   }
 
   #putNode(key: string, value: string): void {

@@ -1,0 +1,132 @@
+/**
+ * A broker: puts the modules together and keeps lives going. A fenced life is followed by another under a new node
+ * epoch; a broken invariant ends the process loudly (`failed`), for nothing that it says could be believed.
+ */
+import type { Io } from '../io/io.ts';
+import { sleep } from '../io/clock.ts';
+import type { NodeId } from '../cluster/identifiers.ts';
+import { beginLife, type BrokerLife } from './broker-life.ts';
+import type { BrokerConfig } from './config.ts';
+import type { Mutants } from './log/mutants.ts';
+import type { NodeIdentity } from './ownership/incarnation.ts';
+import { createHandlers } from './server/handlers/create-handlers.ts';
+import { type BoundListener, KafkaServer } from './server/kafka-server.ts';
+import { RequestRouter } from './server/request-router.ts';
+import { ResponseMemory } from './server/response-memory.ts';
+
+export interface Broker {
+  /** Where it listens now. */
+  readonly listeners: readonly BoundListener[];
+  /** Started, own incarnation registered, partitions served. It does not say that the stores are reachable at this moment (design §11). */
+  readonly ready: boolean;
+  /** Settles when the broker has stopped because of a bug or a damaged store; never after `close`. */
+  readonly failed: Promise<Error>;
+  /** Graceful: answers what is under way, stores what was appended. Callable twice. */
+  close(): Promise<void>;
+}
+
+export interface BrokerOptions {
+  readonly clusterId: string;
+  readonly mutants?: Mutants;
+}
+
+const restartMs = 100;
+
+interface Serving {
+  readonly life: BrokerLife;
+  readonly server: KafkaServer;
+  readonly listeners: readonly BoundListener[];
+}
+
+/** Resolves when the broker serves; rejects when it cannot begin. */
+export async function startBroker(config: BrokerConfig, io: Io, options: BrokerOptions): Promise<Broker> {
+  const abort = new AbortController();
+  let fail: (error: Error) => void = () => {};
+  const failed = new Promise<Error>((resolve) => {
+    fail = resolve;
+  });
+  let serving: Serving | undefined = await beginServing(config, io, options, abort.signal, fail);
+  let lastListeners = serving.listeners;
+  const running = keepServing();
+
+  /** Follows one life with the next until `close`. */
+  async function keepServing(): Promise<void> {
+    for (;;) {
+      const current = serving;
+      if (!current) return;
+      const end = await Promise.race([current.life.ended, aborted(abort.signal)]);
+      if (!end) return;
+      io.logger.warn('this incarnation ended, beginning another', { ...current.life.incarnation, ...end });
+      serving = undefined;
+      await current.server.close();
+      await current.life.close({ graceful: false });
+      while (!abort.signal.aborted && !serving) {
+        try {
+          serving = await beginServing(config, io, options, abort.signal, fail);
+          lastListeners = serving.listeners;
+        } catch (error) {
+          if (abort.signal.aborted) return;
+          io.logger.error('a new incarnation could not begin, trying again', { error: String(error) });
+          await sleep(io.clock, restartMs, abort.signal);
+        }
+      }
+    }
+  }
+
+  let closing: Promise<void> | undefined;
+  return {
+    get listeners() {
+      return lastListeners;
+    },
+    get ready() {
+      return serving !== undefined && closing === undefined;
+    },
+    failed,
+    close() {
+      closing ??= (async () => {
+        const current = serving;
+        await current?.server.close();
+        await current?.life.close({ graceful: true });
+        abort.abort();
+        await running;
+      })();
+      return closing;
+    },
+  };
+}
+
+async function beginServing(config: BrokerConfig, io: Io, options: BrokerOptions, signal: AbortSignal, fail: (error: Error) => void): Promise<Serving> {
+  const life = await beginLife({
+    config,
+    io,
+    clusterId: options.clusterId,
+    identity: identityOf(config),
+    signal,
+    ...(options.mutants ? { mutants: options.mutants } : {}),
+  });
+  try {
+    const responseMemory = new ResponseMemory(config.queuedMaxResponseBytes);
+    const router: RequestRouter = new RequestRouter([
+      ...createHandlers(life.services, { responseMemory, advertised: () => router.advertised() }),
+      ...life.groups.handlers(),
+    ]);
+    const server = new KafkaServer({ io: life.services.io, config, router, responseMemory, onInvariantBroken: fail });
+    return { life, server, listeners: await server.start() };
+  } catch (error) {
+    await life.close({ graceful: false });
+    throw error;
+  }
+}
+
+function identityOf(config: BrokerConfig): NodeIdentity {
+  const advertised = config.advertisedListeners?.[0] ?? config.listeners[0];
+  const host = advertised?.host === '' || advertised?.host === '0.0.0.0' ? '127.0.0.1' : (advertised?.host ?? '127.0.0.1');
+  return { node: config.nodeId as NodeId, host, port: advertised?.port ?? 9092, rack: config.brokerRack };
+}
+
+function aborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(undefined);
+    else signal.addEventListener('abort', () => resolve(undefined), { once: true });
+  });
+}

@@ -49,6 +49,10 @@ check: install ## types, lint, format, dead code, tidiness
 format: install ## rewrite the files as `make check` wants them
 	@$(BIN)/biome format --write .
 
+.PHONY: docs
+docs: build ## rewrite docs/configuration.md from the tables of settings
+	@node dist/scripts/write-configuration-page.js
+
 .PHONY: sim
 sim: build ## the deterministic simulation   (SEEDS=200 for a range, SEED=7 to replay one)
 	@node dist/test/simulation/run.js $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100))

@@ -140,7 +140,7 @@ export class GroupCoordinator {
   }
 
   async #closeAll(): Promise<void> {
-    for (const partition of [...this.#partitions.keys()]) this.#close(partition);
+    for (const partition of this.#partitions.keys()) this.#close(partition);
     this.#deadlines.close();
     await Promise.all([...this.#closing, this.offsetsTopic.close()]);
   }
@@ -163,8 +163,9 @@ export class GroupCoordinator {
     if (to === 'PreparingRebalance') this.#rebalances.add(1);
     const { logger } = this.#options;
     // A partition that moves takes thousands of groups with it: that is one line, of the partition.
-    const log = to === 'Dead' ? logger.debug : logger.info;
-    log.call(logger, 'group changes its phase', { group: group.groupId, from, to, generationId, members, reason });
+    const fields = { group: group.groupId, from, to, generationId, members, reason };
+    if (to === 'Dead') logger.debug('group changes its phase', fields);
+    else logger.info('group changes its phase', fields);
   }
 
   #scheduleCleanUp(): void {

@@ -65,7 +65,7 @@ export function join(step: Step, event: JoinEvent): void {
   if (group.phase === 'Dead') return refuse(ErrorCodes.COORDINATOR_NOT_AVAILABLE);
   if (!supportsProtocols(group, event.protocolType, event.protocols)) return refuse(ErrorCodes.INCONSISTENT_GROUP_PROTOCOL);
   if (event.memberId === '') return joinAsNew(step, event);
-  if (group.pendingMembers.has(event.memberId) && event.groupInstanceId === null) return addAndRebalance(step, event, event.memberId);
+  if (group.pendingMembers.has(event.memberId) && event.groupInstanceId == null) return addAndRebalance(step, event, event.memberId);
   const error = memberError(group, event.memberId, event.groupInstanceId);
   if (error !== ErrorCodes.NONE) return refuse(error);
   rejoin(step, event, group.members.get(event.memberId) as Member);
@@ -73,7 +73,7 @@ export function join(step: Step, event: JoinEvent): void {
 
 /** UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID (another process has taken the static member's place), or NONE. */
 export function memberError(group: Group, memberId: string, groupInstanceId: string | null): ErrorCode {
-  if (groupInstanceId !== null) {
+  if (groupInstanceId != null) {
     const holder = group.staticMembers.get(groupInstanceId);
     if (holder === undefined) return ErrorCodes.UNKNOWN_MEMBER_ID;
     if (holder !== memberId) return ErrorCodes.FENCED_INSTANCE_ID;
@@ -82,22 +82,15 @@ export function memberError(group: Group, memberId: string, groupInstanceId: str
 }
 
 function hasRoomFor({ group, limits }: Step, memberId: string): boolean {
-  switch (group.phase) {
-    case 'Empty':
-    case 'Dead':
-      return true;
-    case 'PreparingRebalance':
-      // Counted by who has joined: after the limit was lowered this leaves out the last to rejoin.
-      return group.members.get(memberId)?.joinWaiter !== undefined || group.awaitingJoin < limits.maxMembers;
-    case 'CompletingRebalance':
-    case 'Stable':
-      return group.members.has(memberId) || group.members.size < limits.maxMembers;
-  }
+  if (group.phase === 'Empty' || group.phase === 'Dead') return true;
+  // Counted by who has joined: after the limit was lowered this leaves out the last to rejoin.
+  if (group.phase === 'PreparingRebalance') return group.members.get(memberId)?.joinWaiter !== undefined || group.awaitingJoin < limits.maxMembers;
+  return group.members.has(memberId) || group.members.size < limits.maxMembers;
 }
 
 function joinAsNew(step: Step, event: JoinEvent): void {
   const { group, now, limits } = step;
-  if (event.groupInstanceId !== null) {
+  if (event.groupInstanceId != null) {
     const former = group.members.get(group.staticMembers.get(event.groupInstanceId) ?? '');
     return former ? rejoinAsStatic(step, event, former) : addAndRebalance(step, event, event.newMemberId);
   }
@@ -166,7 +159,7 @@ function rejoinAsStatic(step: Step, event: JoinEvent, former: Member): void {
   // The leader may be assigning to the old member id right now.
   if (group.phase === 'CompletingRebalance' || selectProtocol(group) !== group.protocolName) return prepareRebalance(step, reason);
   refreshSubscribedTopics(group);
-  const then = {
+  const resume = {
     kind: 'static-rejoin',
     generationId: group.generationId,
     memberId: member.memberId,
@@ -174,7 +167,7 @@ function rejoinAsStatic(step: Step, event: JoinEvent, former: Member): void {
     skipAssignment: event.supportsSkippingAssignment,
     oldLeaderId,
   } as const;
-  step.effects.push({ kind: 'append', value: snapshotOf(group), then });
+  step.effects.push({ kind: 'append', value: snapshotOf(group), resume });
 }
 
 function update(step: Step, event: JoinEvent, member: Member): void {

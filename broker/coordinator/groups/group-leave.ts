@@ -77,7 +77,7 @@ export function commit(step: Step, committer: Committer): ErrorCode {
 function commitError(group: Group, { memberId, groupInstanceId, generationId }: Committer): ErrorCode {
   if (group.phase === 'Dead') return ErrorCodes.COORDINATOR_NOT_AVAILABLE;
   if (generationId < 0 && group.phase === 'Empty') return ErrorCodes.NONE;
-  if (generationId < 0 && memberId === '' && groupInstanceId === null) return ErrorCodes.UNKNOWN_MEMBER_ID;
+  if (generationId < 0 && memberId === '' && groupInstanceId == null) return ErrorCodes.UNKNOWN_MEMBER_ID;
   const error = memberError(group, memberId, groupInstanceId);
   if (error !== ErrorCodes.NONE) return error;
   if (generationId !== group.generationId) return ErrorCodes.ILLEGAL_GENERATION;

@@ -166,7 +166,7 @@ export class GroupPartition implements GroupHost {
   cleanUp(retentionMs: number): void {
     if (this.#unavailable !== ErrorCodes.NONE) return;
     const expired: OffsetRecord[] = [];
-    for (const { group } of [...this.#groups.values()]) {
+    for (const { group } of this.#groups.values()) {
       if (this.#records.isPending(group.groupId)) continue;
       const { records, all } = expiredOffsets(group, this.#offsets.ofGroup(group.groupId), this.now(), retentionMs);
       if (all && group.phase === 'Empty' && group.pendingMembers.size === 0) this.deleteGroup(group.groupId, ignore);
@@ -223,7 +223,7 @@ export class GroupPartition implements GroupHost {
 
   #applyDurable(records: readonly GroupRecord[]): void {
     for (const record of records) if (record.kind === 'offset') this.#offsets.apply(record);
-    for (const { groupId, value } of records) if (value === null) this.forgetIfBlank(groupId);
+    for (const { groupId, value } of records) if (value == null) this.forgetIfBlank(groupId);
   }
 
   #lost(durability: 'not-appended' | 'unknown'): void {
@@ -300,7 +300,7 @@ export class GroupPartition implements GroupHost {
     this.#unavailable = ErrorCodes.NONE;
     for (const [groupId, snapshot] of snapshots) this.#groups.set(groupId, new HostedGroup(restoreGroup(groupId, snapshot), this));
     for (const groupId of offsets.groupIds()) this.findOrCreate(groupId);
-    for (const hosted of [...this.#groups.values()]) hosted.step({ kind: 'loaded' });
+    for (const hosted of this.#groups.values()) hosted.step({ kind: 'loaded' });
   }
 
   #fields(): { readonly topic: string; readonly partition: number; readonly leaderEpoch: number } {

@@ -77,8 +77,7 @@ function completeJoin(step: Step): void {
   const { group, now } = step;
   group.joinDeadlineMs = undefined;
   group.initialDelay = undefined;
-  for (const member of [...group.members.values()])
-    if (member.joinWaiter === undefined && member.groupInstanceId === null) removeMember(group, member.memberId);
+  for (const member of group.members.values()) if (member.joinWaiter === undefined && member.groupInstanceId == null) removeMember(group, member.memberId);
   if (group.members.size > 0 && !electJoinedLeader(group)) {
     // Only static members are left and none came back: their sessions decide.
     group.joinDeadlineMs = now.monotonicMs + Math.max(rebalanceTimeoutMs(group), leastRetryMs);
@@ -87,7 +86,7 @@ function completeJoin(step: Step): void {
   startNextGeneration(group);
   if (group.members.size === 0) {
     enterPhase(step, 'Empty', 'all members are gone');
-    step.effects.push({ kind: 'append', value: snapshotOf(group), then: { kind: 'emptied' } });
+    step.effects.push({ kind: 'append', value: snapshotOf(group), resume: { kind: 'emptied' } });
     return;
   }
   enterPhase(step, 'CompletingRebalance', 'all members have joined');
@@ -105,7 +104,7 @@ export function syncDeadlinePassed(step: Step): void {
   const { group } = step;
   group.syncDeadlineMs = undefined;
   if (group.membersToSync.size === 0) return;
-  for (const memberId of [...group.membersToSync]) dismissMember(step, memberId);
+  for (const memberId of group.membersToSync) dismissMember(step, memberId);
   prepareRebalance(step, 'members did not sync in time');
 }
 

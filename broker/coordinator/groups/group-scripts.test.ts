@@ -166,7 +166,7 @@ class Script {
     const append = this.#appends.shift();
     if (!append) return this.#say('nothing is on its way into the log');
     if (error === '') this.#stored = append.value;
-    this.#step({ kind: 'appended', then: append.then, error: error === '' ? ErrorCodes.NONE : ErrorCodes[error as ErrorName] });
+    this.#step({ kind: 'appended', resume: append.resume, error: error === '' ? ErrorCodes.NONE : ErrorCodes[error as ErrorName] });
   }
 
   #show(): void {
@@ -189,7 +189,7 @@ class Script {
         return this.#say(`[${this.#nowMs}] ${effect.from} → ${effect.to}, generation ${effect.generationId}: ${effect.reason}`);
       case 'append':
         this.#appends.push(effect);
-        return this.#say(`log ← ${effect.then.kind}, generation ${effect.value.generationId}: ${effect.value.members.map((m) => m.memberId).join(' ')}`);
+        return this.#say(`log ← ${effect.resume.kind}, generation ${effect.value.generationId}: ${effect.value.members.map((m) => m.memberId).join(' ')}`);
       case 'join-answer': {
         const { answer } = effect;
         const name = this.#waiters[effect.waiter] ?? '';

@@ -72,7 +72,7 @@ class Life {
       case 'settle': {
         const append = this.appends.shift();
         if (append && next.error === ErrorCodes.NONE) this.stored = append.value;
-        if (append) this.do({ kind: 'appended', then: append.then, error: next.error });
+        if (append) this.do({ kind: 'appended', resume: append.resume, error: next.error });
         return;
       }
       case 'leave':
@@ -153,13 +153,17 @@ class Life {
       assert.equal(group.protocolVoters.get(member.protocols[0]?.name ?? '') === undefined, false);
     }
     const waiting = members.flatMap((member) => [member.joinWaiter, member.syncWaiter]).filter((waiter) => waiter !== undefined);
-    assert.deepEqual([...this.open].sort(), waiting.sort(), 'every open request is somebody the group knows to wait');
+    assert.deepEqual(
+      [...this.open].sort((a, b) => a - b),
+      waiting.sort((a, b) => a - b),
+      'every open request is somebody the group knows to wait',
+    );
     assert.ok(group.awaitingJoin <= limits.maxMembers && group.pendingMembers.size <= limits.maxPendingMembers);
     assert.equal(group.leaderId === undefined, members.length === 0);
     if (group.leaderId !== undefined) assert.ok(group.members.has(group.leaderId), 'the leader is a member');
     assert.deepEqual(
       new Set(group.staticMembers.values()),
-      new Set(members.filter((member) => member.groupInstanceId !== null).map((member) => member.memberId)),
+      new Set(members.filter((member) => member.groupInstanceId != null).map((member) => member.memberId)),
     );
     for (const memberId of group.membersToSync) assert.ok(group.members.has(memberId));
     if (group.phase === 'Empty') assert.equal(members.length, 0);

@@ -26,8 +26,6 @@ export interface StepOutcome {
   readonly errors: readonly ErrorCode[];
 }
 
-const none: readonly ErrorCode[] = [];
-
 export function step(group: Group, event: GroupEvent, now: GroupTime, limits: GroupLimits): StepOutcome {
   const effects: GroupEffect[] = [];
   return { errors: handle({ group, now, limits, effects }, event), effects };
@@ -35,31 +33,32 @@ export function step(group: Group, event: GroupEvent, now: GroupTime, limits: Gr
 
 function handle(current: Step, event: GroupEvent): readonly ErrorCode[] {
   switch (event.kind) {
-    case 'join':
-      join(current, event);
-      return none;
-    case 'sync':
-      sync(current, event);
-      return none;
-    case 'appended':
-      appended(current, event);
-      return none;
     case 'leave':
       return current.group.phase === 'Dead' ? event.members.map(() => ErrorCodes.COORDINATOR_NOT_AVAILABLE) : leave(current, event.members);
     case 'heartbeat':
       return [heartbeat(current, event)];
     case 'commit':
       return [commit(current, event)];
+    case 'join':
+      join(current, event);
+      break;
+    case 'sync':
+      sync(current, event);
+      break;
+    case 'appended':
+      appended(current, event);
+      break;
     case 'tick':
       tick(current);
-      return none;
+      break;
     case 'loaded':
       loaded(current);
-      return none;
+      break;
     case 'unload':
       unload(current, event.error);
-      return none;
+      break;
   }
+  return [];
 }
 
 function tick(current: Step): void {

@@ -31,7 +31,7 @@ export interface SyncEvent {
 
 export interface AppendedEvent {
   readonly kind: 'appended';
-  readonly then: AppendContinuation;
+  readonly resume: AppendContinuation;
   readonly error: ErrorCode;
 }
 
@@ -54,7 +54,7 @@ export function sync(step: Step, event: SyncEvent): void {
   step.effects.push({
     kind: 'append',
     value: snapshotOf(group, ({ memberId }) => assignments.get(memberId) ?? emptyBytes),
-    then: { kind: 'assigned', generationId: group.generationId, assignments },
+    resume: { kind: 'assigned', generationId: group.generationId, assignments },
   });
 }
 
@@ -68,35 +68,35 @@ function syncError(group: Group, event: SyncEvent): ErrorCode {
 }
 
 function differs(asked: string | null, known: string | undefined): boolean {
-  return asked !== null && known !== undefined && asked !== known;
+  return asked != null && known !== undefined && asked !== known;
 }
 
 /** The log took a snapshot of the group or refused it. The group may have moved on meanwhile. */
 export function appended(step: Step, event: AppendedEvent): void {
   const { group } = step;
-  const { then, error } = event;
-  switch (then.kind) {
+  const { resume, error } = event;
+  switch (resume.kind) {
     case 'emptied':
       // If it is not in the log, the former generation comes back at the next load, and its sessions run out.
       return;
     case 'assigned': {
-      if (then.generationId !== group.generationId || group.phase !== 'CompletingRebalance') return;
+      if (resume.generationId !== group.generationId || group.phase !== 'CompletingRebalance') return;
       group.assignmentInLog = false;
       if (error !== ErrorCodes.NONE) {
         answerAllSyncs(step, error);
         return prepareRebalance(step, 'the assignment could not be stored');
       }
-      for (const member of group.members.values()) member.assignment = then.assignments.get(member.memberId) ?? emptyBytes;
+      for (const member of group.members.values()) member.assignment = resume.assignments.get(member.memberId) ?? emptyBytes;
       answerAllSyncs(step, ErrorCodes.NONE);
       return enterPhase(step, 'Stable', 'the leader assigned');
     }
     case 'static-rejoin': {
-      const member = group.members.get(then.memberId);
-      if (member?.joinWaiter !== then.waiter || group.phase !== 'Stable' || then.generationId !== group.generationId) return;
+      const member = group.members.get(resume.memberId);
+      if (member?.joinWaiter !== resume.waiter || group.phase !== 'Stable' || resume.generationId !== group.generationId) return;
       extendSession(step, member);
       if (error !== ErrorCodes.NONE) return answerJoin(step, member, refusedJoin(error, ''));
       const leads = group.leaderId === member.memberId;
-      return answerJoin(step, member, joinedAnswer(group, member, then.skipAssignment ? { skipAssignment: leads } : { leader: then.oldLeaderId }));
+      return answerJoin(step, member, joinedAnswer(group, member, resume.skipAssignment ? { skipAssignment: leads } : { leader: resume.oldLeaderId }));
     }
   }
 }

@@ -94,7 +94,7 @@ export interface GroupLimits {
 export type GroupEffect =
   | { readonly kind: 'join-answer'; readonly waiter: Waiter; readonly answer: JoinAnswer }
   | { readonly kind: 'sync-answer'; readonly waiter: Waiter; readonly answer: SyncAnswer }
-  | { readonly kind: 'append'; readonly value: GroupSnapshot; readonly then: AppendContinuation }
+  | { readonly kind: 'append'; readonly value: GroupSnapshot; readonly resume: AppendContinuation }
   | {
       readonly kind: 'phase';
       readonly from: GroupPhase;
@@ -224,7 +224,7 @@ export function snapshotOf(group: Group, assignmentOf: (member: Member) => Buffe
 
 export function addMember(group: Group, member: Member, protocolType: string): void {
   invariant(!group.members.has(member.memberId), 'member is added twice', { groupId: group.groupId, memberId: member.memberId });
-  if (member.groupInstanceId !== null) group.staticMembers.set(member.groupInstanceId, member.memberId);
+  if (member.groupInstanceId != null) group.staticMembers.set(member.groupInstanceId, member.memberId);
   if (group.members.size === 0) group.protocolType = protocolType;
   group.leaderId ??= member.memberId;
   group.members.set(member.memberId, member);
@@ -240,7 +240,7 @@ export function removeMember(group: Group, memberId: string): void {
     invariant(member.joinWaiter === undefined && member.syncWaiter === undefined, 'a removed member still waits', { groupId: group.groupId, memberId });
     group.members.delete(memberId);
     countVotes(group, member, -1);
-    if (member.groupInstanceId !== null && group.staticMembers.get(member.groupInstanceId) === memberId) group.staticMembers.delete(member.groupInstanceId);
+    if (member.groupInstanceId != null && group.staticMembers.get(member.groupInstanceId) === memberId) group.staticMembers.delete(member.groupInstanceId);
   }
   if (group.leaderId === memberId) group.leaderId = group.members.keys().next().value;
   group.pendingMembers.delete(memberId);

@@ -48,7 +48,7 @@ export class HostedGroup implements Due {
       case 'sync-answer':
         return host.answerSync(effect.waiter, effect.answer);
       case 'append':
-        return host.appendSnapshot(this.group.groupId, effect.value, (error) => this.step({ kind: 'appended', then: effect.then, error }));
+        return host.appendSnapshot(this.group.groupId, effect.value, (error) => this.step({ kind: 'appended', resume: effect.resume, error }));
       case 'phase':
         return host.phaseChanged(this.group, effect);
     }

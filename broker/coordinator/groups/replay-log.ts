@@ -69,7 +69,7 @@ function visitBatch(batch: Buffer, startOffset: number, visit: (key: Buffer, val
     const fault = forEachRecord(batch, { maxOutputBytes: options.maxBatchBytes }, (record) => {
       ({ offset } = record);
       const key = record.key();
-      if (offset >= startOffset && key !== null) visit(key, record.value());
+      if (offset >= startOffset && key != null) visit(key, record.value());
     });
     return fault && `the batch with offset ${offset} cannot be read: ${fault.message}`;
   } catch (cause) {

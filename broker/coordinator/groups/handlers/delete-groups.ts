@@ -18,13 +18,13 @@ export function deleteGroups(groups: GroupCoordinator): HandlerOf<typeof ApiKeys
   };
 }
 
-function deleteGroup(groups: GroupCoordinator, groupId: string): ErrorCode | Promise<ErrorCode> {
+async function deleteGroup(groups: GroupCoordinator, groupId: string): Promise<ErrorCode> {
   const found = groups.find(groupId);
   if (found.kind === 'unavailable') return found.error;
   const group = found.partition.find(groupId)?.group;
   if (!group) return ErrorCodes.GROUP_ID_NOT_FOUND;
   if (group.phase !== 'Empty') return ErrorCodes.NON_EMPTY_GROUP;
-  return new Promise((resolve) => {
+  return new Promise<ErrorCode>((resolve) => {
     found.partition.deleteGroup(groupId, resolve);
   });
 }

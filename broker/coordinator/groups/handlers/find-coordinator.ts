@@ -30,7 +30,7 @@ function coordinatorOf(groups: GroupCoordinator, keyType: number, key: string) {
   const broker = groups.offsetsTopic.coordinatorOf(key);
   if (!broker) return nobody(ErrorCodes.COORDINATOR_NOT_AVAILABLE, 'The coordinator is not available.');
   const errorCode: ErrorCode = ErrorCodes.NONE;
-  return { errorCode, errorMessage: null, nodeId: broker.node as number, host: broker.host, port: broker.port };
+  return { errorCode, errorMessage: '', nodeId: broker.node as number, host: broker.host, port: broker.port };
 }
 
 function nobody(errorCode: ErrorCode, errorMessage: string) {

@@ -22,7 +22,7 @@ export function syncGroup(groups: GroupCoordinator): HandlerOf<typeof ApiKeys.Sy
 }
 
 function sync(groups: GroupCoordinator, request: SyncGroupRequest, apiVersion: number): SyncAnswer | Promise<SyncAnswer> {
-  if (apiVersion >= 5 && (request.protocolType === null || request.protocolName === null)) return refused(ErrorCodes.INCONSISTENT_GROUP_PROTOCOL);
+  if (apiVersion >= 5 && (request.protocolType == null || request.protocolName == null)) return refused(ErrorCodes.INCONSISTENT_GROUP_PROTOCOL);
   if (request.groupId === '') return refused(ErrorCodes.INVALID_GROUP_ID);
   const found = groups.find(request.groupId);
   if (found.kind === 'unavailable') return refused(found.error);

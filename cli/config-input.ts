@@ -1,0 +1,67 @@
+/**
+ * A broker's configuration for a command: file, environment and flags, then the memory plan for what nobody chose.
+ * Problems come as text for people: every one of them, not only the first.
+ */
+import { readFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
+import v8 from 'node:v8';
+import { type BrokerConfig, parseConfig } from '../broker/config.ts';
+import { type MemoryPart, planMemory } from './memory-plan.ts';
+
+export interface ConfigRequest {
+  /** Path of a properties file. */
+  readonly file: string | undefined;
+  readonly flags: readonly string[];
+}
+
+export type ConfigResult =
+  | { readonly kind: 'config'; readonly config: BrokerConfig; readonly warnings: readonly string[] }
+  | { readonly kind: 'refused'; readonly text: string };
+
+export function readConfig({ file, flags }: ConfigRequest): ConfigResult {
+  const content = file === undefined ? undefined : readConfigFile(file);
+  if (content instanceof Error) return { kind: 'refused', text: `cannot read the configuration file ${file}: ${content.message}` };
+  const input = { ...(content === undefined ? {} : { file: content }), env: brokerEnvironment(process.env) };
+  const asked = parseConfig({ ...input, flags });
+  if (asked.kind === 'invalid')
+    return { kind: 'refused', text: ['the configuration is not valid:', ...asked.problems.map((problem) => `  ${problem}`)].join('\n') };
+  const parts = memoryParts(asked.config);
+  const plan = planMemory({ limitBytes: memoryLimit(), heapBytes: v8.getHeapStatistics().heap_size_limit, parts });
+  if (plan.kind === 'refused') return { kind: 'refused', text: plan.text };
+  const planned = parts.filter((part) => plan.bytesByKey.get(part.key) !== part.bytes).map((part) => `--${part.key}=${plan.bytesByKey.get(part.key)}`);
+  const fitted = parseConfig({ ...input, flags: [...flags, ...planned] });
+  if (fitted.kind === 'invalid')
+    return { kind: 'refused', text: ['the container has too little memory:', ...fitted.problems.map((problem) => `  ${problem}`)].join('\n') };
+  return { kind: 'config', config: fitted.config, warnings: fitted.warnings };
+}
+
+/** Variables of our own tests are no settings. */
+function brokerEnvironment(env: Readonly<Record<string, string | undefined>>): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('AUTOMQ_TEST_')));
+}
+
+/** What the container, else the machine, has. */
+function memoryLimit(): number {
+  const constrained = process.constrainedMemory();
+  return constrained > 0 && constrained < totalmem() ? constrained : totalmem();
+}
+
+function memoryParts(config: BrokerConfig): MemoryPart[] {
+  const mib = 1_048_576;
+  const part = (key: string, bytes: number, leastBytes: number): MemoryPart => ({ key, bytes, leastBytes, explicit: config.layers.has(key) });
+  return [
+    part('log.cache.bytes', config.logCacheBytes, 8 * mib),
+    part('block.cache.bytes', config.blockCacheBytes, 8 * mib),
+    part('upload.max.bytes', config.uploadMaxBytes, 2 * config.walGroupMaxBytes),
+    part('queued.max.request.bytes', config.queuedMaxRequestBytes, config.socketRequestMaxBytes),
+    part('queued.max.response.bytes', config.queuedMaxResponseBytes, 16 * mib),
+  ];
+}
+
+function readConfigFile(path: string): string | Error {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}

@@ -3,7 +3,8 @@ import { parseArgs } from 'node:util';
 import type { Command } from './command.ts';
 import { readConfig } from './config-input.ts';
 import { endRequested } from './end-request.ts';
-import { startServing } from './serving.ts';
+import { type Serving, startServing } from './serving.ts';
+import { refusalText } from './start-refusal.ts';
 
 const help = `Usage: automq broker [--config FILE] [--KEY=VALUE …]
 
@@ -35,8 +36,18 @@ async function run(args: readonly string[]): Promise<number> {
     console.log('the configuration is valid');
     return 0;
   }
+  const waiting = new AbortController();
   const end = endRequested(() => {});
-  const serving = await startServing(result.config);
+  void end.then(() => waiting.abort());
+  let serving: Serving;
+  try {
+    serving = await startServing(result.config, { signal: waiting.signal });
+  } catch (error) {
+    const text = refusalText(error);
+    if (text === undefined) throw error;
+    console.error(`automq broker: ${text}`);
+    return 1;
+  }
   for (const warning of result.warnings) serving.logger.warn(warning);
   const reason = await Promise.race([end, serving.failed]);
   if (reason instanceof Error) serving.logger.error('the broker cannot go on', { error: reason.stack ?? reason.message });

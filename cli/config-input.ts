@@ -37,7 +37,7 @@ export function readConfig({ file, flags }: ConfigRequest): ConfigResult {
 
 /** Variables of our own tests are no settings. */
 function brokerEnvironment(env: Readonly<Record<string, string | undefined>>): Record<string, string | undefined> {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('AUTOMQ_TEST_')));
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^AUTOMQ_(?:TEST|FUZZ|SIM)_/.test(name)));
 }
 
 /** What the container, else the machine, has. */

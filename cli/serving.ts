@@ -2,26 +2,18 @@
  * A broker of this process with the real ways out: stores, sockets, clock, logs, metrics and the HTTP endpoints
  * /metrics, /healthz (the event loop turns) and /readyz (started; an outage of a store later does not change it, design §11).
  */
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { startBroker } from '../broker/broker.ts';
 import type { BrokerConfig } from '../broker/config.ts';
 import { type HttpServer, startHttpServer, textAnswer } from '../io/http-server.ts';
 import type { Logger } from '../io/logger.ts';
-import type { Metrics } from '../io/metrics.ts';
-import { openMetaStore } from '../io/meta/open-meta-store.ts';
-import { meteredObjectStore, noPrices, s3Prices } from '../io/object/metered-object-store.ts';
-import type { ObjectStore } from '../io/object/object-store.ts';
-import { openObjectStore } from '../io/object/open-object-store.ts';
-import { isRemote, parseStoreLocation, type StoreLocation } from '../io/object/store-location.ts';
 import { PrometheusMetrics } from '../io/prometheus-metrics.ts';
 import { systemClock } from '../io/system-clock.ts';
 import { systemRandom } from '../io/system-random.ts';
 import { tcpTransport } from '../io/tcp-transport.ts';
 import { ListenError } from '../io/transport.ts';
 import { winstonLogger } from '../io/winston-logger.ts';
-import { readClusterId } from './cluster-root.ts';
 import { endOnBugs } from './end-request.ts';
+import { identifyCluster, openMeta, openObjects } from './open-stores.ts';
 
 export interface Serving {
   /** host:port of the first listener, with the real port. */
@@ -37,6 +29,8 @@ export interface Serving {
 export interface ServingOptions {
   /** Take any free port for /metrics when the configured one is taken. */
   readonly anyMetricsPort?: boolean;
+  /** Gives up waiting for a store. */
+  readonly signal?: AbortSignal;
 }
 
 /** What was opened is closed again when a later step fails. */
@@ -54,12 +48,11 @@ export async function startServing(config: BrokerConfig, options: ServingOptions
     if (http) opened.push(http);
     const objects = await openObjects(config, metrics);
     opened.push(objects);
-    const base = { clock: systemClock, random: systemRandom, logger };
-    const meta = await openMetaStore({ url: config.metadataUrl || pathToFileURL(join(config.dataFolder, 'metadata')).href }, base);
+    const meta = await openMeta(config, logger);
     opened.push(meta);
-    const clusterId = await readClusterId(objects, systemRandom);
+    const clusterId = await identifyCluster(objects, logger, options.signal);
     const transport = tcpTransport({ onAcceptError: (error) => logger.error('a connection could not be accepted', { error: error.message }) });
-    const broker = await startBroker(config, { ...base, objects, meta, transport, metrics }, { clusterId });
+    const broker = await startBroker(config, { clock: systemClock, random: systemRandom, logger, objects, meta, transport, metrics }, { clusterId });
     opened.push(broker);
     isReady = () => broker.ready;
     const [listener] = broker.listeners;
@@ -75,20 +68,6 @@ export async function startServing(config: BrokerConfig, options: ServingOptions
     await closeAll();
     throw error;
   }
-}
-
-async function openObjects(config: BrokerConfig, metrics: Metrics): Promise<ObjectStore> {
-  const location = storeLocation(config);
-  const store = await openObjectStore(location, { clock: systemClock, random: systemRandom, maxSockets: config.s3MaxSockets });
-  return meteredObjectStore(store, { metrics, clock: systemClock, prices: isRemote(location) ? s3Prices : noPrices });
-}
-
-/** What the URL leaves open comes from the settings. */
-export function storeLocation(config: BrokerConfig): StoreLocation {
-  const location = parseStoreLocation(config.storageUrl || join(config.dataFolder, 'objects'));
-  if (location.kind !== 's3') return location;
-  const { s3Endpoint: endpoint, s3Region: region, s3PathStyle: pathStyle } = config;
-  return { ...(endpoint ? { endpoint } : {}), ...(region ? { region } : {}), ...(endpoint ? { pathStyle } : {}), ...location };
 }
 
 interface Observed {

@@ -6,6 +6,7 @@ import { type Command, UsageError } from './command.ts';
 import { readConfig } from './config-input.ts';
 import { endRequested } from './end-request.ts';
 import { type Serving, startServing } from './serving.ts';
+import { refusalText } from './start-refusal.ts';
 
 const help = `Usage: automq up [options] [--KEY=VALUE …]
 
@@ -44,12 +45,15 @@ async function run(args: readonly string[]): Promise<number> {
   }
   for (const warning of result.warnings) console.error(`warning: ${warning}`);
   let serving: Serving;
+  const waiting = new AbortController();
   const end = endRequested(() => console.error('ended at once; what was acknowledged is safe'));
+  void end.then(() => waiting.abort());
   try {
-    serving = await startServing(result.config, { anyMetricsPort: true });
+    serving = await startServing(result.config, { anyMetricsPort: true, signal: waiting.signal });
   } catch (error) {
-    if (!(error instanceof ListenError)) throw error;
-    console.error(`automq up: ${error.message}\nTake another port with --port, or end that process first.`);
+    const text = refusalText(error);
+    if (text === undefined) throw error;
+    console.error(`automq up: ${text}${error instanceof ListenError ? '\nTake another port with --port, or end that process first.' : ''}`);
     return 1;
   }
   if (!quiet) console.log(welcome({ bootstrap: serving.bootstrap, data, metrics: serving.metricsUrl }));

@@ -1,0 +1,15 @@
+/** Why a start was refused, for people: what is expected to go wrong is one text, what is not is a bug with its stack. */
+import { MetaRefused } from '../io/meta/meta-store.ts';
+import { StoreSettingError } from '../io/object/store-location.ts';
+import { ListenError } from '../io/transport.ts';
+
+/** The start was refused for a reason that its message tells, with what to do. */
+export class StartRefused extends Error {
+  override readonly name = 'StartRefused';
+}
+
+/** The text for people; undefined when the error is a bug. */
+export function refusalText(error: unknown): string | undefined {
+  const isExpected = error instanceof StartRefused || error instanceof ListenError || error instanceof StoreSettingError || error instanceof MetaRefused;
+  return isExpected ? error.message : undefined;
+}

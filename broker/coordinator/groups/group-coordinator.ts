@@ -19,6 +19,7 @@ import { offsetsTopic, zeroTopicId } from './group-records.ts';
 import type { GroupSettings } from './group-settings.ts';
 import { groupHandlers } from './handlers/group-handlers.ts';
 import { OffsetsTopic } from './offsets-topic.ts';
+import { shortened } from './request-text.ts';
 
 export interface GroupCoordinatorOptions {
   readonly clock: Clock;
@@ -163,7 +164,7 @@ export class GroupCoordinator {
     if (to === 'PreparingRebalance') this.#rebalances.add(1);
     const { logger } = this.#options;
     // A partition that moves takes thousands of groups with it: that is one line, of the partition.
-    const fields = { group: group.groupId, from, to, generationId, members, reason };
+    const fields = { group: shortened(group.groupId), from, to, generationId, members, reason };
     if (to === 'Dead') logger.debug('group changes its phase', fields);
     else logger.info('group changes its phase', fields);
   }

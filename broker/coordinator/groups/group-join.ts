@@ -11,6 +11,7 @@ import {
   type JoinAnswer,
   type Member,
   type MemberProtocol,
+  metadataBytesOf,
   refreshSubscribedTopics,
   replaceStaticMember,
   sameProtocols,
@@ -57,7 +58,7 @@ export interface JoinEvent {
 export function join(step: Step, event: JoinEvent): void {
   const { group } = step;
   const refuse = (error: ErrorCode, memberId = event.memberId) => answer(step, event, refusedJoin(error, memberId));
-  if (!hasRoomFor(step, event.memberId)) {
+  if (!hasRoomFor(step, event.memberId) || !hasRoomForMetadata(step, event)) {
     dismissMember(step, event.memberId);
     refuse(ErrorCodes.GROUP_MAX_SIZE_REACHED, '');
     return completeJoinIfAllJoined(step);
@@ -86,6 +87,12 @@ function hasRoomFor({ group, limits }: Step, memberId: string): boolean {
   // Counted by who has joined: after the limit was lowered this leaves out the last to rejoin.
   if (group.phase === 'PreparingRebalance') return group.members.get(memberId)?.joinWaiter !== undefined || group.awaitingJoin < limits.maxMembers;
   return group.members.has(memberId) || group.members.size < limits.maxMembers;
+}
+
+function hasRoomForMetadata({ group, limits }: Step, { memberId, groupInstanceId, protocols }: JoinEvent): boolean {
+  const before = group.members.get(memberId) ?? group.members.get(group.staticMembers.get(groupInstanceId ?? '') ?? '');
+  const growth = metadataBytesOf(protocols) - (before ? metadataBytesOf(before.protocols) : 0);
+  return growth <= 0 || group.metadataBytes + growth <= limits.maxMetadataBytes;
 }
 
 function joinAsNew(step: Step, event: JoinEvent): void {

@@ -69,6 +69,8 @@ export class GroupPartition implements GroupHost {
   #offsets = new CommittedOffsets();
   #unavailable: ErrorCode = ErrorCodes.COORDINATOR_LOAD_IN_PROGRESS;
   #wake: (() => void) | undefined;
+  /** Topics that were deleted while the groups were not loaded. */
+  #deletedMeanwhile: (() => void)[] = [];
 
   constructor(options: GroupPartitionOptions) {
     const { log, clock, deadlines, storage } = options;
@@ -177,7 +179,10 @@ export class GroupPartition implements GroupHost {
 
   /** Removes the offsets of a deleted topic; `isSame` tells by id whether they are that topic's. */
   topicDeleted(topic: string, isSame: (topicId: string) => boolean): void {
-    if (this.#unavailable !== ErrorCodes.NONE) return;
+    if (this.#unavailable !== ErrorCodes.NONE) {
+      this.#deletedMeanwhile.push(() => this.topicDeleted(topic, isSame));
+      return;
+    }
     const gone: OffsetRecord[] = [];
     for (const groupId of this.#offsets.groupIds()) {
       for (const [partition, value] of this.#offsets.ofGroup(groupId).get(topic) ?? [])
@@ -301,6 +306,9 @@ export class GroupPartition implements GroupHost {
     for (const [groupId, snapshot] of snapshots) this.#groups.set(groupId, new HostedGroup(restoreGroup(groupId, snapshot), this));
     for (const groupId of offsets.groupIds()) this.findOrCreate(groupId);
     for (const hosted of this.#groups.values()) hosted.step({ kind: 'loaded' });
+    const deleted = this.#deletedMeanwhile;
+    this.#deletedMeanwhile = [];
+    for (const remove of deleted) remove();
   }
 
   #fields(): { readonly topic: string; readonly partition: number; readonly leaderEpoch: number } {

@@ -58,7 +58,7 @@ class Script {
   #group: Group = createGroup('g', 0);
   #stored: GroupSnapshot | undefined;
   #nowMs = 0;
-  #limits: GroupLimits = { initialRebalanceDelayMs: 0, maxMembers: 100, maxPendingMembers: 100, newMemberJoinTimeoutMs: 300_000 };
+  #limits: GroupLimits = { initialRebalanceDelayMs: 0, maxMembers: 100, maxPendingMembers: 100, maxMetadataBytes: 10_000, newMemberJoinTimeoutMs: 300_000 };
   #output: string[] = [];
 
   run(line: string): readonly string[] {

@@ -28,6 +28,7 @@ export function groupSettings(config: BrokerConfig): GroupSettings {
       initialRebalanceDelayMs: config.groupInitialRebalanceDelayMs,
       maxMembers: config.groupMaxSize,
       maxPendingMembers: 10_000,
+      maxMetadataBytes: 16 * mib,
       newMemberJoinTimeoutMs: fiveMinutesMs,
     },
     storage: {

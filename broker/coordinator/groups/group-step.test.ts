@@ -16,7 +16,7 @@ import {
 } from './group.ts';
 import { type GroupEvent, step } from './group-step.ts';
 
-const limits: GroupLimits = { initialRebalanceDelayMs: 10, maxMembers: 3, maxPendingMembers: 3, newMemberJoinTimeoutMs: 300 };
+const limits: GroupLimits = { initialRebalanceDelayMs: 10, maxMembers: 3, maxPendingMembers: 3, maxMetadataBytes: 1_000, newMemberJoinTimeoutMs: 300 };
 const names = ['a', 'b', 'e', 'f'] as const;
 const client = fc.constantFrom(...names);
 const protocols = fc.constantFrom('range', 'range,sticky', 'sticky,range', 'sticky');
@@ -159,6 +159,10 @@ class Life {
       'every open request is somebody the group knows to wait',
     );
     assert.ok(group.awaitingJoin <= limits.maxMembers && group.pendingMembers.size <= limits.maxPendingMembers);
+    assert.equal(
+      group.metadataBytes,
+      members.flatMap((member) => member.protocols).reduce((sum, { metadata }) => sum + metadata.length, 0),
+    );
     assert.equal(group.leaderId === undefined, members.length === 0);
     if (group.leaderId !== undefined) assert.ok(group.members.has(group.leaderId), 'the leader is a member');
     assert.deepEqual(

@@ -55,6 +55,8 @@ export interface Group {
   /** How many members speak each protocol. */
   readonly protocolVoters: Map<string, number>;
   awaitingJoin: number;
+  /** Of all protocols of all members. */
+  metadataBytes: number;
   /** Undefined: unknown (not the consumer protocol, or its bytes do not parse). */
   subscribedTopics: ReadonlySet<string> | undefined;
   /** Set while the first rebalance of an empty group still waits for more members. */
@@ -86,6 +88,8 @@ export interface GroupLimits {
   readonly maxMembers: number;
   /** Member ids given out and not yet used, per group. */
   readonly maxPendingMembers: number;
+  /** Bytes of all metadata of all members; a group of more could hardly be stored. */
+  readonly maxMetadataBytes: number;
   /** How long a new member's first JoinGroup may wait; Kafka: 5 min. */
   readonly newMemberJoinTimeoutMs: number;
 }
@@ -175,6 +179,7 @@ export function createGroup(groupId: string, wallMs: number): Group {
     membersToSync: new Set(),
     protocolVoters: new Map(),
     awaitingJoin: 0,
+    metadataBytes: 0,
     subscribedTopics: undefined,
     initialDelay: undefined,
     assignmentInLog: false,
@@ -379,7 +384,14 @@ function topicsOfMembers(group: Group): ReadonlySet<string> | undefined {
   return topics;
 }
 
+export function metadataBytesOf(protocols: readonly MemberProtocol[]): number {
+  let bytes = 0;
+  for (const { metadata } of protocols) bytes += metadata.length;
+  return bytes;
+}
+
 function countVotes(group: Group, member: Member, by: 1 | -1): void {
+  group.metadataBytes += by * metadataBytesOf(member.protocols);
   for (const { name } of member.protocols) {
     const count = (group.protocolVoters.get(name) ?? 0) + by;
     if (count === 0) group.protocolVoters.delete(name);

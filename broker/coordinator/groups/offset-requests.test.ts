@@ -212,6 +212,17 @@ test('offsets of a deleted topic go, and never show in a new topic of that name'
   assert.deepEqual(await fetched(broker, 'g', [0, 1]), ['-1@-1 ""', '6@4 ""']);
 });
 
+test('a topic that is deleted while groups are loaded takes its offsets with it', async () => {
+  const broker = brokerWithTopics();
+  await broker.ask(ApiKeys.OffsetCommit, 8, commitOf('g', 0, 5));
+  const old = broker.topics.get('t');
+  broker.topics.delete('t');
+  broker.coordinator.onPartitionOpened(broker.logOf('g'));
+  if (old) broker.coordinator.onTopicDeleted('t', old.topicId);
+  await broker.clock.settle();
+  assert.deepEqual(await fetched(broker), ['-1@-1 ""']);
+});
+
 test('an administrator deletes offsets of topics that nobody consumes', async () => {
   const broker = brokerWithTopics();
   const a = new GroupMember(broker, { topics: ['t'] });

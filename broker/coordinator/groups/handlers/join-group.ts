@@ -10,7 +10,7 @@ import type { JoinAnswer, MemberProtocol } from '../group.ts';
 import type { GroupCoordinator } from '../group-coordinator.ts';
 import { newMemberId } from '../member-id.ts';
 import { refusedJoin } from '../group-rebalance.ts';
-import { fitsRecord, shortened } from './request-text.ts';
+import { fitsRecord, shortened } from '../request-text.ts';
 
 export function joinGroup(groups: GroupCoordinator): HandlerOf<typeof ApiKeys.JoinGroup> {
   return {

@@ -7,7 +7,7 @@ import { type ErrorCode, ErrorCodes } from '../../../protocol/errors.ts';
 import type { HandlerOf } from '../../../server/handler.ts';
 import type { GroupCoordinator } from '../group-coordinator.ts';
 import type { LeavingMember } from '../group-leave.ts';
-import { shortened } from './request-text.ts';
+import { shortened } from '../request-text.ts';
 
 export function leaveGroup(groups: GroupCoordinator): HandlerOf<typeof ApiKeys.LeaveGroup> {
   return {

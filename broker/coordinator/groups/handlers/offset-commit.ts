@@ -10,6 +10,7 @@ import { type ErrorCode, ErrorCodes } from '../../../protocol/errors.ts';
 import type { HandlerOf } from '../../../server/handler.ts';
 import type { GroupCoordinator } from '../group-coordinator.ts';
 import { type OffsetRecord, zeroTopicId } from '../group-records.ts';
+import { fitsRecord } from '../request-text.ts';
 
 export function offsetCommit(groups: GroupCoordinator): HandlerOf<typeof ApiKeys.OffsetCommit> {
   return {
@@ -75,7 +76,8 @@ function partitionError(topic: TopicImage | undefined, byId: boolean, partition:
   if (!topic) return byId ? ErrorCodes.UNKNOWN_TOPIC_ID : ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION;
   const { partitionIndex, committedMetadata } = partition;
   if (partitionIndex < 0 || partitionIndex >= topic.partitionCount) return ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION;
-  return (committedMetadata?.length ?? 0) > maxMetadataLength ? ErrorCodes.OFFSET_METADATA_TOO_LARGE : ErrorCodes.NONE;
+  const text = committedMetadata ?? '';
+  return text.length > maxMetadataLength || !fitsRecord(text) ? ErrorCodes.OFFSET_METADATA_TOO_LARGE : ErrorCodes.NONE;
 }
 
 /** Whether this member may commit now. */

@@ -8,7 +8,10 @@ export function fitsRecord(text: string): boolean {
   return text.length * 3 <= maxTextBytes || Buffer.byteLength(text) <= maxTextBytes;
 }
 
-/** For what is only shown: client ids and reasons. */
+/** For what is only shown (client ids, reasons) and for what begins a member id. */
 export function shortened(text: string): string {
-  return text.length > shortLength ? text.slice(0, shortLength) : text;
+  if (text.length <= shortLength) return text;
+  // Half a character would come back from the client as another one.
+  const cutsCharacter = (text.charCodeAt(shortLength - 1) & 0xfc00) === 0xd800;
+  return text.slice(0, cutsCharacter ? shortLength - 1 : shortLength);
 }

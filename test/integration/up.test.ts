@@ -1,0 +1,109 @@
+/** `automq up` as a user meets it: what it prints, how it ends, what a second run finds, what a taken port says. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after, before } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Partitioners } from 'kafkajs';
+import { kafkajs, readTopic } from './read-topic.ts';
+
+const automq = fileURLToPath(new URL('../../cli/automq.js', import.meta.url));
+const timeout = 60_000;
+let folder: string;
+
+before(() => {
+  folder = mkdtempSync(join(tmpdir(), 'automq-up-'));
+});
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+class Up {
+  output = '';
+  readonly ended: Promise<number | NodeJS.Signals | null>;
+  readonly #child: ChildProcess;
+
+  constructor(...args: string[]) {
+    // Our own variables must not look like settings to it.
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('AUTOMQ_')));
+    this.#child = spawn(process.execPath, [automq, 'up', ...args], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [this.#child.stdout, this.#child.stderr]) stream?.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
+    this.ended = new Promise((resolve) => this.#child.once('close', (code, signal) => resolve(code ?? signal)));
+  }
+
+  /** Resolves when the output matches; rejects when the process ended before. */
+  async says(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const match = pattern.exec(this.output);
+      if (match) return match;
+      const more = new Promise<string>((resolve) => this.#child.stdout?.once('data', () => resolve('more')));
+      const exit = await Promise.race([more, this.ended]);
+      if (exit !== 'more' && !pattern.test(this.output)) throw new Error(`ended with ${exit}:\n${this.output}`);
+    }
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+}
+
+const bootstrapOf = async (up: Up) => (await up.says(/serves Kafka clients on (127\.0\.0\.1:\d+)/))[1] ?? '';
+
+test('it says where it serves, where the data is and what to try, and Ctrl-C ends it with 0', { timeout }, async () => {
+  const up = new Up('--port', '0', '--data', 'kept');
+  const bootstrap = await bootstrapOf(up);
+  await up.says(/Ctrl-C ends it/);
+  for (const expected of [join(folder, 'kept'), `kcat -b ${bootstrap}`, `kafka-console-producer.sh --bootstrap-server ${bootstrap}`, '/metrics'])
+    assert.ok(up.output.includes(expected), expected);
+  const producer = kafkajs(bootstrap).producer({ createPartitioner: Partitioners.DefaultPartitioner });
+  await producer.connect();
+  await producer.send({ topic: 'kept', messages: [{ value: 'from the first run' }] });
+  await producer.disconnect();
+  up.signal('SIGINT');
+  assert.equal(await up.ended, 0, up.output);
+  assert.match(up.output, /the data stays in/);
+});
+
+test('the next run finds what the first kept', { timeout }, async () => {
+  const up = new Up('--port', '0', '--data', 'kept');
+  const records = await readTopic(await bootstrapOf(up), 'kept');
+  assert.deepEqual(
+    records.map(({ value }) => value),
+    ['from the first run'],
+  );
+  up.signal('SIGTERM');
+  assert.equal(await up.ended, 0, up.output);
+});
+
+test('a taken port is told with the process that holds it', { timeout }, async () => {
+  const holder = createServer();
+  await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
+  const address = holder.address();
+  assert.ok(address && typeof address === 'object');
+  const up = new Up('--port', String(address.port), '--data', 'other');
+  assert.equal(await up.ended, 1, up.output);
+  assert.match(up.output, new RegExp(`${address.port}.*process ${process.pid} \\(`));
+  assert.match(up.output, /--port/);
+  await new Promise((resolve) => holder.close(resolve));
+});
+
+test('a data folder in use is refused', { timeout }, async () => {
+  const first = new Up('--port', '0', '--data', 'locked');
+  await bootstrapOf(first);
+  const second = new Up('--port', '0', '--data', 'locked');
+  assert.equal(await second.ended, 1, second.output);
+  assert.match(second.output, /in use|locked/);
+  first.signal('SIGINT');
+  assert.equal(await first.ended, 0, first.output);
+});
+
+test('wrong use is told in a line, wrong settings all at once', { timeout }, async () => {
+  const wrongPort = new Up('--port', 'many');
+  assert.equal(await wrongPort.ended, 2);
+  assert.match(wrongPort.output, /--port many: a number from 0 .* to 65535/);
+  const wrongSettings = new Up('--num.partitions=none', '--num.partition=3');
+  assert.equal(await wrongSettings.ended, 2);
+  assert.match(wrongSettings.output, /num\.partitions = "none"/);
+  assert.match(wrongSettings.output, /num\.partition .*did you mean num\.partitions/);
+});

@@ -40,6 +40,7 @@ test: build ## all unit tests, a short simulation, a short fuzz, tidiness
 .PHONY: check
 check: install ## types, lint, format, dead code, tidiness
 	$(BIN)/tsc -p tsconfig.json
+	node dist/scripts/protocol-types.js --check
 	$(BIN)/oxlint --type-aware --deny-warnings .
 	$(BIN)/biome format .
 	$(BIN)/knip
@@ -48,6 +49,14 @@ check: install ## types, lint, format, dead code, tidiness
 .PHONY: format
 format: install ## rewrite the files as `make check` wants them
 	@$(BIN)/biome format --write .
+
+.PHONY: generate
+generate: build ## rewrite broker/protocol/messages.gen.ts from the schema
+	@node dist/scripts/protocol-types.js
+
+.PHONY: golden
+golden: build ## make the golden files anew with Apache Kafka's own classes (JDK 17, Maven)
+	@node dist/scripts/protocol-golden.js && node dist/scripts/batch-golden.js && node dist/scripts/protocol-diff.js
 
 .PHONY: docs
 docs: build ## rewrite docs/configuration.md from the tables of settings

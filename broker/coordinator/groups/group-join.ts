@@ -4,23 +4,10 @@
  * comes back takes the place of its former self. KIP-814: it need not assign again when nothing changed.
  */
 import { type ErrorCode, ErrorCodes } from '../../protocol/errors.ts';
-import {
-  addMember,
-  emptyBytes,
-  type Group,
-  type JoinAnswer,
-  type Member,
-  type MemberProtocol,
-  metadataBytesOf,
-  refreshSubscribedTopics,
-  replaceStaticMember,
-  sameProtocols,
-  selectProtocol,
-  snapshotOf,
-  supportsProtocols,
-  updateMember,
-  type Waiter,
-} from './group.ts';
+import { emptyBytes, type Group, type JoinAnswer, type Member, type MemberProtocol, type Waiter } from './group.ts';
+import { addMember, replaceStaticMember, updateMember } from './group-members.ts';
+import { metadataBytesOf, refreshSubscribedTopics, sameProtocols, selectProtocol, supportsProtocols } from './group-protocols.ts';
+import { snapshotOf } from './group-snapshot.ts';
 import {
   answerJoin,
   answerSync,

@@ -19,10 +19,10 @@ import {
   type GroupSnapshot,
   isBlank,
   type JoinAnswer,
-  restoreGroup,
   type SyncAnswer,
   type Waiter,
 } from './group.ts';
+import { restoreGroup } from './group-snapshot.ts';
 import { type AppendDone, GroupLog } from './group-log.ts';
 import { decodeGroupRecord, type GroupRecord, type OffsetRecord } from './group-records.ts';
 import { type GroupHost, HostedGroup } from './hosted-group.ts';

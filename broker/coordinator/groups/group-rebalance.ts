@@ -4,23 +4,10 @@
  * Source: Kafka's join group protocol; KIP-134 (initial delay), KIP-345 (static members are not removed for not rejoining).
  */
 import { type ErrorCode, ErrorCodes } from '../../protocol/errors.ts';
-import {
-  electJoinedLeader,
-  emptyBytes,
-  type Group,
-  type GroupEffect,
-  type GroupLimits,
-  type GroupPhase,
-  type GroupTime,
-  hasAllMembersJoined,
-  type JoinAnswer,
-  type Member,
-  metadataOf,
-  rebalanceTimeoutMs,
-  removeMember,
-  snapshotOf,
-  startNextGeneration,
-} from './group.ts';
+import { emptyBytes, type Group, type GroupEffect, type GroupLimits, type GroupPhase, type GroupTime, type JoinAnswer, type Member } from './group.ts';
+import { electJoinedLeader, hasAllMembersJoined, rebalanceTimeoutMs, removeMember, startNextGeneration } from './group-members.ts';
+import { metadataOf } from './group-protocols.ts';
+import { snapshotOf } from './group-snapshot.ts';
 
 /** A rebalance timeout of 0 must not make a busy loop of waiting for nobody. */
 const leastRetryMs = 1_000;

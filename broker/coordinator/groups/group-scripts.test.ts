@@ -13,7 +13,8 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { projectRoot } from '../../../test/tidy/project-files.ts';
 import { type ErrorCode, ErrorCodes, type ErrorName } from '../../protocol/errors.ts';
-import { createGroup, type Group, type GroupEffect, type GroupLimits, type GroupSnapshot, nextDeadlineMs, restoreGroup } from './group.ts';
+import { createGroup, type Group, type GroupEffect, type GroupLimits, type GroupSnapshot, nextDeadlineMs } from './group.ts';
+import { restoreGroup } from './group-snapshot.ts';
 import { type GroupEvent, step } from './group-step.ts';
 
 const folder = join(projectRoot, 'broker/coordinator/groups/scripts');

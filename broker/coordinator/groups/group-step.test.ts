@@ -3,17 +3,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
 import { ErrorCodes } from '../../protocol/errors.ts';
-import {
-  createGroup,
-  type Group,
-  type GroupEffect,
-  type GroupLimits,
-  type GroupSnapshot,
-  isSubscribedTo,
-  nextDeadlineMs,
-  restoreGroup,
-  snapshotOf,
-} from './group.ts';
+import { createGroup, type Group, type GroupEffect, type GroupLimits, type GroupSnapshot, isSubscribedTo, nextDeadlineMs } from './group.ts';
+import { restoreGroup, snapshotOf } from './group-snapshot.ts';
 import { type GroupEvent, step } from './group-step.ts';
 
 const limits: GroupLimits = { initialRebalanceDelayMs: 10, maxMembers: 3, maxPendingMembers: 3, maxMetadataBytes: 1_000, newMemberJoinTimeoutMs: 300 };

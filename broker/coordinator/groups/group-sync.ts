@@ -3,7 +3,8 @@
  * then does anybody learn theirs, so a coordinator that takes over never knows less than a member (contract C11).
  */
 import { type ErrorCode, ErrorCodes } from '../../protocol/errors.ts';
-import { type AppendContinuation, emptyBytes, type Group, snapshotOf, type SyncAnswer, type Waiter } from './group.ts';
+import { type AppendContinuation, emptyBytes, type Group, type SyncAnswer, type Waiter } from './group.ts';
+import { snapshotOf } from './group-snapshot.ts';
 import { memberError } from './group-join.ts';
 import {
   answerAllSyncs,

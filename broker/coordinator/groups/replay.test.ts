@@ -7,7 +7,8 @@ import { GroupMember } from '../../../test/coordinator/group-member.ts';
 import { buildBatch } from '../../log/batch/build-batch.ts';
 import { decodeRecords } from '../../log/batch/records.ts';
 import { ApiKeys } from '../../protocol/messages.gen.ts';
-import { isBlank, snapshotOf } from './group.ts';
+import { isBlank } from './group.ts';
+import { snapshotOf } from './group-snapshot.ts';
 
 const groupId = fc.constantFrom('g0', 'g1', 'g2');
 const topic = fc.constantFrom('t', 'u');

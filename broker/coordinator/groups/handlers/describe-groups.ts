@@ -5,7 +5,8 @@
 import { ApiKeys, type DescribeGroupsResponseDescribedGroupInput } from '../../../protocol/messages.gen.ts';
 import { type ErrorCode, ErrorCodes } from '../../../protocol/errors.ts';
 import type { HandlerOf } from '../../../server/handler.ts';
-import { emptyBytes, type Group, metadataOf } from '../group.ts';
+import { emptyBytes, type Group } from '../group.ts';
+import { metadataOf } from '../group-protocols.ts';
 import type { GroupCoordinator } from '../group-coordinator.ts';
 
 /** Without an authorizer everybody may do all that can be done with a group: READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS, one bit each by Kafka's operation codes. */

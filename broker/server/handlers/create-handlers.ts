@@ -1,0 +1,39 @@
+/** All request handlers that stand on the broker's services; coordinators bring their own. */
+import type { AnyHandler } from '../handler.ts';
+import type { AdvertisedRange } from '../request-router.ts';
+import type { ResponseMemory } from '../response-memory.ts';
+import type { Services } from '../services.ts';
+import { apiVersionsHandler } from './api-versions.ts';
+import { deleteRecordsHandler } from './delete-records.ts';
+import { describeClusterHandler } from './describe-cluster.ts';
+import { describeLogDirsHandler } from './describe-log-dirs.ts';
+import { describeProducersHandler } from './describe-producers.ts';
+import { describeTopicPartitionsHandler } from './describe-topic-partitions.ts';
+import { fetchHandler } from './fetch.ts';
+import { initProducerIdHandler } from './init-producer-id.ts';
+import { listOffsetsHandler } from './list-offsets.ts';
+import { metadataHandler } from './metadata.ts';
+import { offsetForLeaderEpochHandler } from './offset-for-leader-epoch.ts';
+import { produceHandler } from './produce.ts';
+
+export interface HandlerSurroundings {
+  readonly responseMemory: ResponseMemory;
+  readonly advertised: () => readonly AdvertisedRange[];
+}
+
+export function createHandlers(services: Services, { responseMemory, advertised }: HandlerSurroundings): readonly AnyHandler[] {
+  return [
+    produceHandler(services),
+    fetchHandler(services, responseMemory),
+    listOffsetsHandler(services),
+    metadataHandler(services),
+    deleteRecordsHandler(services),
+    initProducerIdHandler(services),
+    offsetForLeaderEpochHandler(services),
+    describeLogDirsHandler(services),
+    describeClusterHandler(services),
+    describeProducersHandler(services),
+    describeTopicPartitionsHandler(services),
+    apiVersionsHandler(advertised),
+  ];
+}

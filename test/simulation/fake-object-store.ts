@@ -292,6 +292,10 @@ class FakeObjectStoreClient implements ObjectStore {
           return { kind: 'missing' };
         }
         object.durable = true;
+        if (this.#random.chance(this.#store.faults.shortRead)) {
+          this.#store.count('short read');
+          return { kind: 'unknown', cause: 'the body is shorter than announced' };
+        }
         return { kind: 'found', bytes: this.#damage(Buffer.from(cut(object.bytes))), sizeBytes: object.bytes.byteLength };
       },
     });
@@ -307,10 +311,6 @@ class FakeObjectStoreClient implements ObjectStore {
       this.#store.count('read bit flip');
       const at = this.#random.below(bytes.byteLength);
       bytes[at] = (bytes[at] as number) ^ (1 << this.#random.below(8));
-    }
-    if (bytes.byteLength > 0 && this.#random.chance(faults.shortRead)) {
-      this.#store.count('short read');
-      return bytes.subarray(0, this.#random.below(bytes.byteLength));
     }
     return bytes;
   }

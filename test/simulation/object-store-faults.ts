@@ -13,7 +13,7 @@ export interface ObjectStoreFaults {
   readonly appliedLate: number;
   /** Applied or not, the answer takes seconds (F34). */
   readonly slow: number;
-  /** A body shorter than asked for (F35). */
+  /** The body is cut on its way; whoever implements `ObjectStore` notices and says `unknown` (F35). */
   readonly shortRead: number;
   /** One bit of an answer is wrong; the object is not (F36). */
   readonly bitFlip: number;

@@ -69,7 +69,7 @@ interface Lane {
   orders: number;
   /** The latest batch that was sent. */
   sentOrder: number;
-  /** Everything so far in this epoch was acknowledged. */
+  /** Everything so far in this epoch was acknowledged. What an empty lane begins with, any sequence, is accepted, as in Kafka. */
   intact: boolean;
 }
 
@@ -250,7 +250,7 @@ export class SimProducer {
       case 'unknown':
         return this.#retryLater(batch, true, batch.error);
       case 'out of sequence':
-        if (batch.lane.unresolved[0] !== batch || !batch.lane.intact) return this.#retryLater(batch, false, batch.error);
+        if (batch.lane.unresolved[0] !== batch || !batch.lane.intact || batch.lane.recent.length === 0) return this.#retryLater(batch, false, batch.error);
         // Everything before it was acknowledged: the broker has forgotten the producer.
         this.#giveUp();
         return this.#finish(batch, batch.uncertain ? 'info' : 'fail', null, true);

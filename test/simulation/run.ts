@@ -1,0 +1,96 @@
+/**
+ * `node dist/test/simulation/run.js --seeds 300 --seed 1`: simulates seeds one after the other. For each that fails: the
+ * seed, what was violated, the options, the last lines of the trace, the command that replays it. Exit status 1 then.
+ */
+import { execFileSync } from 'node:child_process';
+import { writeFileSync, writeSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { type Mutant, mutantNames } from '../../broker/log/mutants.ts';
+import { realBroker } from './real-broker.ts';
+import { type Outcome, simulate } from './simulation.ts';
+import { swarmOptions } from './swarm.ts';
+
+const usage = `usage: run.js [--seed FIRST] [--seeds COUNT] [--twice] [--trace] [--keep] [--lines N] [--mutant NAME]
+  --twice   runs every seed twice and compares the hashes of the traces
+  --trace   prints all lines of the trace as they happen
+  --keep    writes a failing seed with its options into test/seeds/, where make test replays it for ever
+  --lines   last lines of the trace to print for a failure (40)
+  --mutant  a deliberate bug: ${mutantNames.join(', ')}`;
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string' },
+    seeds: { type: 'string' },
+    twice: { type: 'boolean', default: false },
+    trace: { type: 'boolean', default: false },
+    keep: { type: 'boolean', default: false },
+    lines: { type: 'string', default: '40' },
+    mutant: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+// Straight to the descriptor: streams stand on what the runtime trap forbids.
+const print = (line: string) => void writeSync(1, `${line}\n`);
+
+if (values.help || (values.mutant !== undefined && !mutantNames.includes(values.mutant as Mutant))) {
+  print(usage);
+  process.exit(values.help ? 0 : 2);
+}
+process.exitCode = (await runSeeds()) ? 0 : 1;
+
+async function runSeeds(): Promise<boolean> {
+  const first = Number(values.seed ?? 1);
+  const count = Number(values.seeds ?? 1);
+  const cpu = process.cpuUsage();
+  const totals = new Map<string, number>();
+  let failed = 0;
+  for (let seed = first; seed < first + count; seed++) {
+    const outcome = await once(seed);
+    for (const [name, times] of outcome.counts) totals.set(name, (totals.get(name) ?? 0) + times);
+    const again = values.twice ? await once(seed) : outcome;
+    const differs = again.traceHash !== outcome.traceHash;
+    if (differs) print(`seed ${seed}: two runs differ, ${outcome.traceHash} and ${again.traceHash}: something is not deterministic`);
+    if (outcome.violations.length > 0) report(outcome);
+    if (differs || outcome.violations.length > 0) failed++;
+    else if (count === 1) print(`seed ${seed}: clean, ${outcome.history.length} operations, ${outcome.events} events, trace ${outcome.traceHash}`);
+  }
+  const { user, system } = process.cpuUsage(cpu);
+  const perSeed = (user + system) / 1e6 / count / (values.twice ? 2 : 1);
+  print(`${count} seeds, ${failed} failed, ${perSeed.toFixed(2)} CPU-s each`);
+  if (count > 1)
+    print(
+      [...totals]
+        .sort()
+        .map(([name, times]) => `${name}: ${times}`)
+        .join(', '),
+    );
+  return failed === 0;
+}
+
+function once(seed: number): Promise<Outcome> {
+  const mutants = values.mutant === undefined ? undefined : new Set([values.mutant as Mutant]);
+  return simulate(swarmOptions(seed), { program: realBroker(mutants), print: values.trace ? print : undefined });
+}
+
+function report(outcome: Outcome): void {
+  const { seed } = outcome.options;
+  print(`seed ${seed} FAILED at commit ${commit()}`);
+  for (const { name, detail } of outcome.violations.slice(0, 5)) print(`  ${name}: ${detail}`);
+  if (outcome.violations.length > 5) print(`  … ${outcome.violations.length} violations`);
+  print(`  options: ${JSON.stringify(outcome.options)}`);
+  for (const line of outcome.lastLines.slice(-Number(values.lines))) print(`    ${line}`);
+  print(`  replay: make sim SEED=${seed}   (everything: node dist/test/simulation/run.js --seed ${seed} --trace)`);
+  if (!values.keep) return;
+  const file = `test/seeds/${seed}-${outcome.violations[0]?.name ?? 'unknown'}.json`;
+  writeFileSync(file, `${JSON.stringify({ found: outcome.violations[0], options: outcome.options }, null, 2)}\n`);
+  print(`  kept as ${file}`);
+}
+
+function commit(): string {
+  try {
+    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
+  } catch {
+    return 'unknown';
+  }
+}

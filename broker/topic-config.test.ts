@@ -81,7 +81,7 @@ test('DescribeConfigs names source and synonyms as Kafka does', () => {
   assert.equal(described.size, 33);
   assert.deepEqual(told('cleanup.policy'), ['compact', 1, 'cleanup.policy=compact@1', 'log.cleanup.policy=delete@5']);
   assert.deepEqual(told('segment.bytes'), ['2097152', 4, 'log.segment.bytes=2097152@4', 'log.segment.bytes=1073741824@5']);
-  assert.deepEqual(told('retention.ms'), ['7000', 3, 'log.retention.ms=7000@3']);
+  assert.deepEqual(told('retention.ms'), ['7000', 3, 'log.retention.ms=7000@3', 'log.retention.hours=168@5']);
   assert.deepEqual(told('max.message.bytes'), ['500', 2, 'message.max.bytes=500@2', 'message.max.bytes=1048588@5']);
   assert.deepEqual(told('segment.ms'), ['604800000', 5]);
   assert.deepEqual(told('remote.storage.enable'), ['false', 5]);

@@ -72,7 +72,7 @@ export function describeTopicConfig(explicit: ExplicitTopicConfig, broker: Broke
     const own = Object.hasOwn(explicit, name) ? explicit[name] : undefined;
     if (own !== undefined) synonyms.push({ name, value: own, source: ConfigSourceCodes.DYNAMIC_TOPIC_CONFIG });
     for (const layer of inherited(setting, broker)) synonyms.push({ name: layer.key, value: layer.text, source: layer.source });
-    synonyms.push(...defaultSynonym(setting));
+    synonyms.push(...defaultSynonym(setting, broker));
     described.push({
       name,
       value: own ?? inherited(setting, broker)[0]?.value ?? setting.default,
@@ -108,10 +108,13 @@ function inTopicUnit(synonym: Synonym, text: string): string {
   return String(amount < 0 ? amount : amount * synonym.factor);
 }
 
-/** Kafka lists the default under the broker setting's name, and only where one setting alone can give it. */
-function defaultSynonym(setting: TopicSetting): DescribedSynonym[] {
-  const [only, ...others] = setting.synonyms;
-  return only === undefined || others.length > 0 ? [] : [{ name: only.key, value: setting.default, source: ConfigSourceCodes.DEFAULT_CONFIG }];
+/** Kafka lists its default under the last broker setting that can give it, but only when the first one has a value, too. */
+function defaultSynonym(setting: TopicSetting, broker: BrokerConfig): DescribedSynonym[] {
+  const [first] = setting.synonyms;
+  const carrier = setting.synonyms.at(-1);
+  if (first === undefined || carrier === undefined || (carrier !== first && !broker.layers.has(first.key))) return [];
+  const value = carrier.factor === 1 ? setting.default : String(Number(setting.default) / carrier.factor);
+  return [{ name: carrier.key, value, source: ConfigSourceCodes.DEFAULT_CONFIG }];
 }
 
 function numberOf(name: string, explicit: ExplicitTopicConfig, broker: BrokerConfig): number {

@@ -3,14 +3,20 @@ import type { AnyHandler } from '../handler.ts';
 import type { AdvertisedRange } from '../request-router.ts';
 import type { ResponseMemory } from '../response-memory.ts';
 import type { Services } from '../services.ts';
+import { alterConfigsHandler, incrementalAlterConfigsHandler } from './alter-configs.ts';
 import { apiVersionsHandler } from './api-versions.ts';
+import { createPartitionsHandler } from './create-partitions.ts';
+import { createTopicsHandler } from './create-topics.ts';
 import { deleteRecordsHandler } from './delete-records.ts';
+import { deleteTopicsHandler } from './delete-topics.ts';
 import { describeClusterHandler } from './describe-cluster.ts';
+import { describeConfigsHandler } from './describe-configs.ts';
 import { describeLogDirsHandler } from './describe-log-dirs.ts';
 import { describeProducersHandler } from './describe-producers.ts';
 import { describeTopicPartitionsHandler } from './describe-topic-partitions.ts';
 import { fetchHandler } from './fetch.ts';
 import { initProducerIdHandler } from './init-producer-id.ts';
+import { listConfigResourcesHandler } from './list-config-resources.ts';
 import { listOffsetsHandler } from './list-offsets.ts';
 import { metadataHandler } from './metadata.ts';
 import { offsetForLeaderEpochHandler } from './offset-for-leader-epoch.ts';
@@ -34,6 +40,13 @@ export function createHandlers(services: Services, { responseMemory, advertised 
     describeClusterHandler(services),
     describeProducersHandler(services),
     describeTopicPartitionsHandler(services),
+    createTopicsHandler(services),
+    deleteTopicsHandler(services),
+    createPartitionsHandler(services),
+    describeConfigsHandler(services),
+    alterConfigsHandler(services),
+    incrementalAlterConfigsHandler(services),
+    listConfigResourcesHandler(services),
     apiVersionsHandler(advertised),
   ];
 }

@@ -1,0 +1,31 @@
+/**
+ * ApiVersions: which APIs and versions this broker serves, computed from the registered handlers.
+ *
+ * v1 throttle time · v2 throttling before the answer · v3 flexible, client software name and version (KIP-511), features (KIP-584)
+ * · v4 supported features may begin at version 0 (KIP-1014). An unknown version is answered by the server in v0.
+ */
+import { ErrorCodes } from '../../protocol/errors.ts';
+import { ApiKeys } from '../../protocol/messages.gen.ts';
+import type { HandlerOf } from '../handler.ts';
+import type { AdvertisedRange } from '../request-router.ts';
+
+const softwareText = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/;
+
+/** No feature is finalized: what group.version 1 and transaction.version 2 promise is not served yet. */
+export function apiVersionsHandler(advertised: () => readonly AdvertisedRange[]): HandlerOf<typeof ApiKeys.ApiVersions> {
+  return {
+    apiKey: ApiKeys.ApiVersions,
+    minVersion: 0,
+    maxVersion: 4,
+    concurrency: 'serial',
+    handle(request, { apiVersion, connection }) {
+      const { clientSoftwareName, clientSoftwareVersion } = request;
+      if (apiVersion >= 3) {
+        if (!softwareText.test(clientSoftwareName) || !softwareText.test(clientSoftwareVersion)) return { errorCode: ErrorCodes.INVALID_REQUEST, apiKeys: [] };
+        connection.clientSoftwareName = clientSoftwareName;
+        connection.clientSoftwareVersion = clientSoftwareVersion;
+      }
+      return { errorCode: ErrorCodes.NONE, apiKeys: advertised(), finalizedFeaturesEpoch: 0 };
+    },
+  };
+}

@@ -275,6 +275,7 @@ export class GroupPartition implements GroupHost {
 
   async #load(): Promise<boolean> {
     const { clock, logger, storage } = this.#options;
+    const { log } = this;
     const { signal } = this.#abort;
     const startedMs = clock.monotonicMs();
     const snapshots = new Map<string, GroupSnapshot>();
@@ -287,7 +288,7 @@ export class GroupPartition implements GroupHost {
       else if (record.value) snapshots.set(record.groupId, record.value);
       else snapshots.delete(record.groupId);
     };
-    const outcome = await replayLog(this.log, visit, { clock, chunkBytes: storage.loadChunkBytes, maxBatchBytes: storage.maxBatchBytes, signal });
+    const outcome = await replayLog(log, visit, { clock, chunkBytes: storage.loadChunkBytes, maxBatchBytes: storage.maxBatchBytes, signal });
     if (outcome.kind === 'aborted' || signal.aborted) return false;
     this.#options.loaded(outcome.kind === 'replayed' ? 'loaded' : 'failed');
     if (outcome.kind === 'failed') {
@@ -296,7 +297,10 @@ export class GroupPartition implements GroupHost {
     }
     this.#become(snapshots, offsets);
     const ms = Math.round(clock.monotonicMs() - startedMs);
-    logger.info('groups are loaded', { ...this.#fields(), groups: this.#groups.size, offsets: offsets.size, skipped, ms });
+    const fields = { ...this.#fields(), groups: this.#groups.size, offsets: offsets.size, skipped, ms };
+    // Fifty empty partitions are no news.
+    if (log.logEndOffset === 0) logger.debug('groups are loaded', fields);
+    else logger.info('groups are loaded', fields);
     return true;
   }
 

@@ -40,7 +40,13 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const routes = new Map(Object.entries(options.routes));
   const headersTimeoutMs = options.headersTimeoutMs ?? 5_000;
   const answerTimeoutMs = options.answerTimeoutMs ?? 10_000;
-  const server = createServer({ maxHeaderSize: 8 * 1024, headersTimeout: headersTimeoutMs, requestTimeout: headersTimeoutMs, keepAliveTimeout: 5_000, connectionsCheckingInterval: Math.min(1_000, headersTimeoutMs) });
+  const server = createServer({
+    maxHeaderSize: 8 * 1024,
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: headersTimeoutMs,
+    keepAliveTimeout: 5_000,
+    connectionsCheckingInterval: Math.min(1_000, headersTimeoutMs),
+  });
   server.maxConnections = options.connectionsLimit ?? 64;
   server.maxRequestsPerSocket = 1_000;
   server.on('clientError', (_error, socket) => socket.destroy());
@@ -119,7 +125,7 @@ export function textAnswer(status: number, text: string): HttpAnswer {
 
 function boundAddress(server: Server): { readonly host: string; readonly port: number; readonly isLoopback: boolean } {
   const address = server.address();
-  if (typeof address !== 'object' || address === null) throw new Error('the server has no address');
+  if (typeof address !== 'object' || address == null) throw new Error('the server has no address');
   const { address: host, port } = address;
   return { host, port, isLoopback: host === '::1' || host.startsWith('127.') };
 }

@@ -42,7 +42,7 @@ function safeValue(value: unknown, depth: number): unknown {
     case 'function':
       return '[function]';
     case 'object':
-      return value === null ? null : safeReference(value, depth);
+      return value == null ? null : safeReference(value, depth);
     default:
       return value;
   }
@@ -57,7 +57,11 @@ function safeReference(value: object, depth: number): unknown {
     const items = value.slice(0, mostEntries).map((item) => safeValue(item, depth + 1));
     return value.length > mostEntries ? [...items, `… ${value.length - mostEntries} more`] : items;
   }
-  if (value instanceof Map) return safeObject([...value].map(([key, item]) => [String(key), item]), depth);
+  if (value instanceof Map)
+    return safeObject(
+      [...value].map(([key, item]) => [String(key), item]),
+      depth,
+    );
   if (value instanceof Set) return safeReference([...value], depth);
   return safeObject(Object.entries(value), depth);
 }

@@ -55,14 +55,15 @@ export class PrometheusMetrics implements Metrics {
   /** The last one to observe a name wins: a module that was closed and made anew reads its new self. */
   observedGauge(name: string, help: string, read: () => number): void {
     this.#registry.removeSingleMetric(name);
-    new PromGauge({
+    const gauge = new PromGauge({
       name,
       help,
-      registers: [this.#registry],
+      registers: [],
       collect() {
         this.set(read());
       },
     });
+    this.#registry.registerMetric(gauge);
   }
 
   #once<T>(name: string, make: () => T): T {

@@ -31,7 +31,10 @@ export function tcpTransport(options: TcpTransportOptions = {}): Transport {
     return new TcpListener(server);
   }
 
-  function connect(address: { readonly host: string; readonly port: number }, { timeoutMs = defaultConnectTimeoutMs }: { readonly timeoutMs?: number } = {}): Promise<Connection> {
+  function connect(
+    address: { readonly host: string; readonly port: number },
+    { timeoutMs = defaultConnectTimeoutMs }: { readonly timeoutMs?: number } = {},
+  ): Promise<Connection> {
     return new Promise((resolve, reject) => {
       const at = `${address.host}:${address.port}`;
       const socketOptions = { ...address, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs, writableHighWaterMark: writeHighWaterBytes };

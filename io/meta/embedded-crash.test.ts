@@ -37,7 +37,10 @@ test('what a process acknowledged before kill -9 is there after it, ten times in
     });
     const closed = new Promise((resolve) => child.once('close', resolve));
     await enough;
-    await assert.rejects(openEmbeddedMetaStore({ clock: systemClock, random: systemRandom, folder }), (error: unknown) => error instanceof MetaRefused && error.message.includes(`process ${child.pid} `));
+    await assert.rejects(
+      openEmbeddedMetaStore({ clock: systemClock, random: systemRandom, folder }),
+      (error: unknown) => error instanceof MetaRefused && error.message.includes(`process ${child.pid} `),
+    );
     child.kill('SIGKILL');
     await closed;
     for (const line of text.slice(0, text.lastIndexOf('\n')).split('\n')) {

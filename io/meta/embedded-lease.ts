@@ -41,7 +41,10 @@ export class EmbeddedLease implements MetaLease {
   #arm(): Timer {
     return this.#options.clock.setTimer(this.#options.ttlMs / 3, () => {
       const nowMs = this.#options.clock.monotonicMs();
-      if (nowMs >= this.#deadlineMs) return void this.close();
+      if (nowMs >= this.#deadlineMs) {
+        void this.close();
+        return;
+      }
       this.#deadlineMs = nowMs + this.#options.ttlMs;
       this.#timer = this.#arm();
     });

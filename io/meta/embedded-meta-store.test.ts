@@ -30,7 +30,11 @@ for (const kind of ['in memory', 'in a folder'] as const) {
   metaStoreContract(`embedded ${kind}`, async () => {
     let skewMs = 0;
     // Leases look at the clock every third of their time: let that pass at once, and the rest by a jump.
-    const clock: Clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + skewMs, setTimer: (delayMs, callback) => systemClock.setTimer(delayMs > 1_000 ? 5 : delayMs, callback) };
+    const clock: Clock = {
+      ...systemClock,
+      monotonicMs: () => systemClock.monotonicMs() + skewMs,
+      setTimer: (delayMs, callback) => systemClock.setTimer(delayMs > 1_000 ? 5 : delayMs, callback),
+    };
     const folder = kind === 'in a folder' ? await newFolder() : undefined;
     const historyEvents = 1_000;
     const store = await openEmbeddedMetaStore({ ...io, clock, historyEvents, ...(folder ? { folder, rewriteBytes: 100_000 } : {}) });
@@ -38,7 +42,8 @@ for (const kind of ['in memory', 'in a folder'] as const) {
       store,
       peer: store,
       compact: async () => {
-        for (let i = 0; i < 2 * historyEvents; i += 100) await store.txn({ compare: [], then: Array.from({ length: 100 }, (_, n) => ({ kind: 'put', key: `/filler/${n}`, value: `${i}` })) });
+        for (let i = 0; i < 2 * historyEvents; i += 100)
+          await store.txn({ compare: [], then: Array.from({ length: 100 }, (_, n) => ({ kind: 'put', key: `/filler/${n}`, value: `${i}` })) });
         await new Promise((resolve) => setImmediate(resolve));
       },
       expire: async (lease) => {
@@ -134,7 +139,11 @@ describe('the folder', () => {
       const damaged = Buffer.from(whole);
       damaged[at] = (damaged[at] as number) ^ 0x10;
       await writeFile(path, damaged);
-      await assert.rejects(openIn(folder), (error: unknown) => error instanceof MetaRefused && error.message.includes(path) && error.message.includes('damaged'), `byte ${at}`);
+      await assert.rejects(
+        openIn(folder),
+        (error: unknown) => error instanceof MetaRefused && error.message.includes(path) && error.message.includes('damaged'),
+        `byte ${at}`,
+      );
       assert.deepEqual(await readFile(path), damaged);
     }
   });
@@ -198,7 +207,13 @@ describe('a disk that fails', () => {
     const store = await openIn(await newFolder(), { failPoint });
     const lease = await store.lease(10_000);
     const kept = await store.lease(10_000);
-    await store.txn({ compare: [], then: [{ kind: 'put', key: 'a', value: '', lease }, { kind: 'put', key: 'b', value: '', lease: kept }] });
+    await store.txn({
+      compare: [],
+      then: [
+        { kind: 'put', key: 'a', value: '', lease },
+        { kind: 'put', key: 'b', value: '', lease: kept },
+      ],
+    });
     isFailing = true;
     await lease.close();
     isFailing = false;

@@ -13,7 +13,19 @@ import { EmbeddedLease } from './embedded-lease.ts';
 import { FolderLocked, lockFolder, type FolderLock } from './folder-lock.ts';
 import { type JournalFailPoint, MetaJournal } from './meta-journal.ts';
 import { type MetaCommit, MetaMap } from './meta-map.ts';
-import { type MetaEntry, type MetaLease, type MetaList, MetaRefused, type MetaStore, type MetaTxn, type MetaTxnResult, MetaUnavailable, MetaUnknown, type MetaWatch, type WatchHandler } from './meta-store.ts';
+import {
+  type MetaEntry,
+  type MetaLease,
+  type MetaList,
+  MetaRefused,
+  type MetaStore,
+  type MetaTxn,
+  type MetaTxnResult,
+  MetaUnavailable,
+  MetaUnknown,
+  type MetaWatch,
+  type WatchHandler,
+} from './meta-store.ts';
 import { checkTxn } from './txn-limits.ts';
 
 export interface EmbeddedOptions {
@@ -173,7 +185,7 @@ class EmbeddedMetaStore implements MetaStore {
   /** The only one to touch the map's future: batches run one after the other. */
   async #work(): Promise<void> {
     // Calls made in this same turn share the batch.
-    await undefined;
+    await Promise.resolve();
     while (this.#queue.length > 0) {
       const batch = this.#queue.splice(0, callsPerBatch);
       if (this.#isBroken && !(await this.#repair(batch))) continue;
@@ -259,13 +271,12 @@ class EmbeddedMetaStore implements MetaStore {
     this.#isDeliveryDue = true;
     this.#clock.defer(() => {
       this.#isDeliveryDue = false;
-      for (const watcher of [...this.#watchers]) this.#deliver(watcher);
+      for (const watcher of this.#watchers) this.#deliver(watcher);
       this.#map.trimHistory(this.#historyEvents);
     });
   }
 
   #deliver(watcher: Watcher): void {
-    if (!this.#watchers.has(watcher)) return;
     const { prefix, handler, at } = watcher;
     const upTo = this.#durableRevision;
     if (at === upTo) return;

@@ -56,7 +56,7 @@ export class EtcdEndpoints {
   }
 
   /** A client for a stream, and what to say when the stream failed, so that the next one goes elsewhere. */
-  forStream(): { readonly client: Etcd3; failed(): void } {
+  forStream(): { readonly client: Etcd3; readonly failed: () => void } {
     this.#checkOpen();
     const index = this.#preferred;
     return { client: this.#clients[index] as Etcd3, failed: () => this.#passOver(index) };
@@ -68,7 +68,11 @@ export class EtcdEndpoints {
     for (const client of this.#clients) client.close();
   }
 
-  async #call<T>(run: (client: Etcd3, options: CallOptions) => Promise<T>, mayGoOn: (verdict: ReturnType<typeof judgeEtcdError>) => boolean, Otherwise: typeof MetaUnknown | typeof MetaUnavailable): Promise<T> {
+  async #call<T>(
+    run: (client: Etcd3, options: CallOptions) => Promise<T>,
+    mayGoOn: (verdict: ReturnType<typeof judgeEtcdError>) => boolean,
+    Otherwise: typeof MetaUnknown | typeof MetaUnavailable,
+  ): Promise<T> {
     this.#checkOpen();
     const endMs = this.#clock.monotonicMs() + this.#callDeadlineMs;
     for (let attempt = 1; ; attempt++) {
@@ -114,7 +118,10 @@ function checkEndpoints({ endpoints, tls }: EndpointOptions): void {
   const schemes = new Set<string>();
   for (const endpoint of endpoints) {
     const scheme = /^(https?):\/\/[^/@\s]+:\d+\/?$/.exec(endpoint)?.[1];
-    if (scheme === undefined) throw new MetaRefused(`not an etcd endpoint: ${endpoint.replace(/\/\/.*@/, '//')}; expected http://host:port or https://host:port (user and password are settings of their own)`);
+    if (scheme === undefined)
+      throw new MetaRefused(
+        `not an etcd endpoint: ${endpoint.replace(/\/\/.*@/, '//')}; expected http://host:port or https://host:port (user and password are settings of their own)`,
+      );
     schemes.add(scheme);
   }
   if (schemes.size > 1) throw new MetaRefused('etcd endpoints are all http:// or all https://, not mixed');
@@ -139,6 +146,8 @@ function clientOptions(endpoint: string, options: EndpointOptions): IOptions {
       'grpc.max_send_message_length': -1,
     },
     ...(tls ? { credentials: { rootCertificate: tls.ca, privateKey: tls.key, certChain: tls.cert } as NonNullable<IOptions['credentials']> } : {}),
-    ...(user === undefined ? {} : { auth: { username: user, password: password ?? '', callOptions: (_context: CallContext) => ({ deadline: clock.wallMs() + callDeadlineMs }) } }),
+    ...(user === undefined
+      ? {}
+      : { auth: { username: user, password: password ?? '', callOptions: (_context: CallContext) => ({ deadline: clock.wallMs() + callDeadlineMs }) } }),
   };
 }

@@ -79,9 +79,12 @@ test('without an answer it is lost when its time to live has passed since the la
 
 test('an answer that was sent for early and came late counts from the sending', async () => {
   let answer: (alive: boolean) => void = () => {};
-  const { clock, isLost } = leaseOn(() => new Promise((resolve) => {
-    answer = resolve;
-  }));
+  const { clock, isLost } = leaseOn(
+    () =>
+      new Promise((resolve) => {
+        answer = resolve;
+      }),
+  );
   await clock.run(8_000);
   answer(true);
   await settled();
@@ -93,9 +96,12 @@ test('an answer that was sent for early and came late counts from the sending', 
 
 test('an answer that comes after the deadline, when the process was stopped, does not revive it', async () => {
   let answer: (alive: boolean) => void = () => {};
-  const { clock, isLost } = leaseOn(() => new Promise((resolve) => {
-    answer = resolve;
-  }));
+  const { clock, isLost } = leaseOn(
+    () =>
+      new Promise((resolve) => {
+        answer = resolve;
+      }),
+  );
   await clock.run(3_000);
   clock.jump(60_000);
   answer(true);

@@ -14,7 +14,19 @@ import { EtcdLease } from './etcd-lease.ts';
 import { keyAfter, prefixRange } from './etcd-ranges.ts';
 import { openKeepAliveStream } from './etcd-streams.ts';
 import { EtcdWatch } from './etcd-watch.ts';
-import { type MetaCompare, type MetaEntry, type MetaLease, type MetaList, type MetaOperation, type MetaStore, type MetaTxn, type MetaTxnResult, MetaUnavailable, type MetaWatch, type WatchHandler } from './meta-store.ts';
+import {
+  type MetaCompare,
+  type MetaEntry,
+  type MetaLease,
+  type MetaList,
+  type MetaOperation,
+  type MetaStore,
+  type MetaTxn,
+  type MetaTxnResult,
+  MetaUnavailable,
+  type MetaWatch,
+  type WatchHandler,
+} from './meta-store.ts';
 import { checkTxn } from './txn-limits.ts';
 
 export interface EtcdOptions {
@@ -185,17 +197,14 @@ function toEntry({ key, value, mod_revision }: IKeyValue): MetaEntry {
 
 function toCompare(compare: MetaCompare): ICompare {
   const key = Buffer.from(compare.key);
-  return 'value' in compare ? { key, result: 'Equal', target: 'Value', value: Buffer.from(compare.value) } : { key, result: 'Equal', target: 'Mod', mod_revision: compare.modRevision };
+  return 'value' in compare
+    ? { key, result: 'Equal', target: 'Value', value: Buffer.from(compare.value) }
+    : { key, result: 'Equal', target: 'Mod', mod_revision: compare.modRevision };
 }
 
 function toRequest(operation: MetaOperation): IRequestOp {
   const key = Buffer.from(operation.key);
-  switch (operation.kind) {
-    case 'get':
-      return { request_range: { key } };
-    case 'delete':
-      return { request_delete_range: { key } };
-    case 'put':
-      return { request_put: { key, value: Buffer.from(operation.value), ...(operation.lease ? { lease: operation.lease.id } : {}) } };
-  }
+  if (operation.kind === 'get') return { request_range: { key } };
+  if (operation.kind === 'delete') return { request_delete_range: { key } };
+  return { request_put: { key, value: Buffer.from(operation.value), ...(operation.lease ? { lease: operation.lease.id } : {}) } };
 }

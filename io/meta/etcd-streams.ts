@@ -2,7 +2,17 @@
  * etcd's bare streams. `pool` is protected in etcd3's types; what it exports for streams marks a host as failed, and
  * closes its channels, whenever one of our streams ends by our own cancelling.
  */
-import { type Etcd3, type ICallable, type IDuplexStream, type ILeaseKeepAliveRequest, type ILeaseKeepAliveResponse, type IWatchRequest, type IWatchResponse, LeaseClient, WatchClient } from 'etcd3';
+import {
+  type Etcd3,
+  type ICallable,
+  type IDuplexStream,
+  type ILeaseKeepAliveRequest,
+  type ILeaseKeepAliveResponse,
+  type IWatchRequest,
+  type IWatchResponse,
+  LeaseClient,
+  WatchClient,
+} from 'etcd3';
 
 export type WatchStream = IDuplexStream<IWatchRequest, IWatchResponse>;
 export type KeepAliveStream = IDuplexStream<ILeaseKeepAliveRequest, ILeaseKeepAliveResponse>;

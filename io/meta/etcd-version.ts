@@ -4,5 +4,7 @@
 export function etcdVersionWarning(version: string): string | undefined {
   const [major = 0, minor = 0, patch = 0] = version.split(/[.-]/).map(Number);
   const isSupported = major > 3 || (major === 3 && (minor > 6 || (minor === 6 && patch >= 9) || (minor === 5 && patch >= 28)));
-  return isSupported ? undefined : `etcd ${version} may answer stale reads after a pause; 3.5.28, 3.6.9 or later is supported. Data is safe, but moves and admin requests may be slow to settle.`;
+  return isSupported
+    ? undefined
+    : `etcd ${version} may answer stale reads after a pause; 3.5.28, 3.6.9 or later is supported. Data is safe, but moves and admin requests may be slow to settle.`;
 }

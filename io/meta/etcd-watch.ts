@@ -58,7 +58,7 @@ export class EtcdWatch implements MetaWatch {
   async #run(): Promise<void> {
     const { signal } = this.#closing;
     // The handler is told nothing before `watch` has returned.
-    await undefined;
+    await Promise.resolve();
     while (!signal.aborted) {
       try {
         if (!(await this.#canResume()) || (await this.#stream()) === 'gap') {
@@ -68,7 +68,12 @@ export class EtcdWatch implements MetaWatch {
       } catch (error) {
         if (signal.aborted) break;
         this.#failures++;
-        this.#options.logger.warn('the metadata watch was interrupted, resuming', { prefix: this.#prefix, after: this.#cursor.at, failures: this.#failures, cause: describeEtcdError(error) });
+        this.#options.logger.warn('the metadata watch was interrupted, resuming', {
+          prefix: this.#prefix,
+          after: this.#cursor.at,
+          failures: this.#failures,
+          cause: describeEtcdError(error),
+        });
         await sleep(this.#options.clock, this.#options.random.float() * Math.min(longestBackoffMs, firstBackoffMs * 2 ** Math.min(this.#failures, 10)), signal);
       }
     }
@@ -116,12 +121,15 @@ export class EtcdWatch implements MetaWatch {
         settle();
       };
       const listen = () => {
-        timer = clock.setTimer(silenceMs / 2, () => {
-          const silentMs = clock.monotonicMs() - heardMs;
-          if (silentMs >= silenceMs) return over(() => reject(new Error(`the watch stream was silent for ${Math.round(silentMs)} ms`)));
-          if (silentMs >= silenceMs / 2) stream.write({ progress_request: {} });
-          listen();
-        });
+        // Deferred: when this process itself was asleep, the answer may lie in the socket, unread.
+        timer = clock.setTimer(silenceMs / 2, () => clock.defer(judge));
+      };
+      const judge = () => {
+        if (isOver) return;
+        const silentMs = clock.monotonicMs() - heardMs;
+        if (silentMs >= silenceMs) return over(() => reject(new Error(`the watch stream was silent for ${Math.round(silentMs)} ms`)));
+        if (silentMs >= silenceMs / 2) stream.write({ progress_request: {} });
+        listen();
       };
       onAbort = () => over(() => resolve('closed'));
       if (signal.aborted) return onAbort();

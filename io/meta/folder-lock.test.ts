@@ -53,7 +53,10 @@ test('a lock held by a living process is refused with its pid, taken over when i
   const folder = await newFolder();
   const { child, word } = await holder(folder);
   assert.equal(word, 'held');
-  await assert.rejects(lockFolder(folder, io), (error: unknown) => error instanceof FolderLocked && error.message.includes(`process ${child.pid} `) && error.message.includes(folder));
+  await assert.rejects(
+    lockFolder(folder, io),
+    (error: unknown) => error instanceof FolderLocked && error.message.includes(`process ${child.pid} `) && error.message.includes(folder),
+  );
   await killed(child);
   const lock = await lockFolder(folder, io);
   assert.equal((await locks(folder)).length, 1);
@@ -100,17 +103,20 @@ test('a holder of another host is judged by its heartbeat: beating is refused, s
   const clock = {
     ...systemClock,
     monotonicMs: () => nowMs,
-    setTimer: (delayMs: number, callback: () => void) => {
+    setTimer: (delayMs: number, run: () => void) => {
       nowMs += delayMs;
       const beat = heartbeats-- > 0 ? utimes(path, 1_000 + heartbeats, 1_000 + heartbeats) : Promise.resolve();
-      void beat.then(callback);
+      void beat.then(run);
       return { cancel: () => {} };
     },
   };
   await assert.rejects(lockFolder(folder, { ...io, clock }), /process 1 on elsewhere\.example uses the folder/);
   heartbeats = 0;
   // The lock that is held now would beat without end on this clock.
-  const silentClock = { ...clock, setTimer: (delayMs: number, callback: () => void) => (delayMs < 1_000 ? clock.setTimer(delayMs, callback) : { cancel: () => {} }) };
+  const silentClock = {
+    ...clock,
+    setTimer: (delayMs: number, callback: () => void) => (delayMs < 1_000 ? clock.setTimer(delayMs, callback) : { cancel: () => {} }),
+  };
   await (await lockFolder(folder, { ...io, clock: silentClock })).release();
   assert.deepEqual(await locks(folder), ['lock-2']);
 });

@@ -102,12 +102,21 @@ async function refuseIfHeld(folder: string, number: number, self: Holder, clock:
 async function refusal(folder: string, path: string): Promise<string> {
   const holder = await readHolder(path);
   const self = await describeSelf();
-  const who = !holder ? 'another process' : holder.host !== self.host ? `process ${holder.pid} on ${holder.host}` : holder.pid === self.pid && holder.place === self.place ? `this process (${holder.pid}) already` : `process ${holder.pid}`;
+  const who = !holder
+    ? 'another process'
+    : holder.host !== self.host
+      ? `process ${holder.pid} on ${holder.host}`
+      : holder.pid === self.pid && holder.place === self.place
+        ? `this process (${holder.pid}) already`
+        : `process ${holder.pid}`;
   return `${who} uses the folder ${folder}. Stop it first, or give this one another folder.`;
 }
 
 async function lockNumbers(folder: string): Promise<number[]> {
-  return (await readdir(folder)).flatMap((name) => namePattern.exec(name)?.[1] ?? []).map(Number).sort((a, b) => a - b);
+  return (await readdir(folder))
+    .flatMap((name) => namePattern.exec(name)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => a - b);
 }
 
 /** Undefined when the file is gone or is none of ours: its maker replaced or never finished it. */

@@ -52,7 +52,10 @@ export class MetaJournal {
     this.#generation = Math.max(...generations);
     const path = this.#path(this.#generation);
     const { payloads, endOffset, tail } = parseFrames(await readFile(path));
-    if (tail === 'corrupt') throw new MetaRefused(`${path} is damaged at byte ${endOffset}, with committed changes behind the damage. Nothing was changed; restore the file from a copy.`);
+    if (tail === 'corrupt')
+      throw new MetaRefused(
+        `${path} is damaged at byte ${endOffset}, with committed changes behind the damage. Nothing was changed; restore the file from a copy.`,
+      );
     const { map, snapshotFrames } = restoreMap(path, payloads);
     this.#sequence = payloads.length;
     this.#endOffset = endOffset;
@@ -137,7 +140,9 @@ function snapshotFrames(map: MetaMap): Buffer[] {
   const header: Header = { format: formatVersion, revision: map.revision, entries: entries.length };
   const frames = [encodeFrame(0, header)];
   for (let at = 0; at < entries.length; at += entriesPerFrame) {
-    const packed = entries.slice(at, at + entriesPerFrame).map(({ key, value, modRevision, lease }): PackedEntry => (lease === undefined ? [key, value, modRevision] : [key, value, modRevision, lease]));
+    const packed = entries
+      .slice(at, at + entriesPerFrame)
+      .map(({ key, value, modRevision, lease }): PackedEntry => (lease === undefined ? [key, value, modRevision] : [key, value, modRevision, lease]));
     frames.push(encodeFrame(frames.length, { entries: packed }));
   }
   return frames;
@@ -146,15 +151,20 @@ function snapshotFrames(map: MetaMap): Buffer[] {
 function restoreMap(path: string, payloads: readonly unknown[]): { readonly map: MetaMap; readonly snapshotFrames: number } {
   const header = payloads[0] as Header | undefined;
   if (header === undefined) throw new MetaRefused(`${path} is damaged: it has no header. Restore the file from a copy.`);
-  if (header.format !== formatVersion) throw new MetaRefused(`${path} has format ${header.format}, this version reads ${formatVersion}: it was written by a newer one.`);
+  if (header.format !== formatVersion)
+    throw new MetaRefused(`${path} has format ${header.format}, this version reads ${formatVersion}: it was written by a newer one.`);
   const entries: MetaMapEntry[] = [];
   let at = 1;
   for (; entries.length < header.entries && at < payloads.length; at++) {
-    for (const [key, value, modRevision, lease] of (payloads[at] as { entries: PackedEntry[] }).entries) entries.push(lease === undefined ? { key, value, modRevision } : { key, value, modRevision, lease });
+    for (const [key, value, modRevision, lease] of (payloads[at] as { entries: PackedEntry[] }).entries)
+      entries.push(lease === undefined ? { key, value, modRevision } : { key, value, modRevision, lease });
   }
-  if (entries.length !== header.entries) throw new MetaRefused(`${path} is damaged: ${entries.length} of ${header.entries} entries are left. Restore the file from a copy.`);
+  if (entries.length !== header.entries)
+    throw new MetaRefused(`${path} is damaged: ${entries.length} of ${header.entries} entries are left. Restore the file from a copy.`);
   const map = MetaMap.restore(header.revision, entries);
-  for (const payload of payloads.slice(at)) for (const [revision, changes] of (payload as { commits: [number, PackedChange[]][] }).commits) map.replay({ revision, changes: changes.map(unpackChange) });
+  for (const payload of payloads.slice(at))
+    for (const [revision, changes] of (payload as { commits: [number, PackedChange[]][] }).commits)
+      map.replay({ revision, changes: changes.map(unpackChange) });
   return { map, snapshotFrames: at };
 }
 

@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { compareKeys } from './key-order.ts';
 import { type MetaCommit, MetaMap } from './meta-map.ts';
 import type { MetaEvent, MetaOperation } from './meta-store.ts';
 
 const put = (key: string, value: string): MetaOperation => ({ kind: 'put', key, value });
 const remove = (key: string): MetaOperation => ({ kind: 'delete', key });
-const leased = (key: string, lease: string): MetaOperation => ({ kind: 'put', key, value: '', lease: { id: lease, lost: Promise.resolve(), close: async () => {} } });
+const leased = (key: string, lease: string): MetaOperation => ({
+  kind: 'put',
+  key,
+  value: '',
+  lease: { id: lease, lost: Promise.resolve(), close: async () => {} },
+});
 
 function changed(map: MetaMap, ...then: MetaOperation[]): MetaCommit {
   const { commit } = map.apply({ compare: [], then });
@@ -27,7 +32,10 @@ test('a lease takes exactly the keys that were put with it last', () => {
   changed(map, leased('a', 'L'), leased('b', 'L'), leased('c', 'L'));
   changed(map, put('b', 'kept: put again without the lease'), remove('c'));
   assert.deepEqual(map.revoke(['L', 'unknown'])?.changes, [{ key: 'a' }]);
-  assert.deepEqual(map.list('').entries.map(({ key }) => key), ['b']);
+  assert.deepEqual(
+    map.list('').entries.map(({ key }) => key),
+    ['b'],
+  );
   assert.throws(() => map.apply({ compare: [], then: [put('d', ''), leased('a', 'L')] }), /lease L is gone/);
   assert.equal(map.get('d'), undefined);
 });
@@ -36,7 +44,10 @@ test('a watch from the compacted revision on is served, from before it is a gap,
   const map = new MetaMap();
   for (let i = 0; i < 5; i++) changed(map, put('k', `${i}`));
   map.compact(4);
-  assert.deepEqual(map.eventsAfter('', 4)?.map(({ modRevision }) => modRevision), [5, 6]);
+  assert.deepEqual(
+    map.eventsAfter('', 4)?.map(({ modRevision }) => modRevision),
+    [5, 6],
+  );
   assert.equal(map.eventsAfter('', 3), undefined);
   assert.equal(map.eventsAfter('', 7), undefined);
 });
@@ -83,7 +94,10 @@ test('events replayed over an older list give the newer list; commits replayed o
         if (event.kind === 'put') listed.set(event.key, event.value);
         else listed.delete(event.key);
       }
-      assert.deepEqual([...listed].sort(([a], [b]) => compareKeys(a, b)), map.list('a').entries.map(({ key, value }) => [key, value]));
+      assert.deepEqual(
+        [...listed].sort(([a], [b]) => compareKeys(a, b)),
+        map.list('a').entries.map(({ key, value }) => [key, value]),
+      );
       assert.deepEqual(copy.list(''), map.list(''));
     }),
   );

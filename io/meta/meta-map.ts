@@ -6,7 +6,16 @@
  * its changes carry that number. History older than `compactedRevision` is gone: a watch from before it gets a gap.
  */
 import { compareKeys, lowerBound } from './key-order.ts';
-import { type MetaCompare, type MetaEntry, type MetaEvent, type MetaList, type MetaOperation, MetaRefused, type MetaTxn, type MetaTxnResult } from './meta-store.ts';
+import {
+  type MetaCompare,
+  type MetaEntry,
+  type MetaEvent,
+  type MetaList,
+  type MetaOperation,
+  MetaRefused,
+  type MetaTxn,
+  type MetaTxnResult,
+} from './meta-store.ts';
 
 /** One key's change within a revision; a deletion has no value. */
 export interface MetaChange {
@@ -173,7 +182,8 @@ export class MetaMap {
   }
 
   #checkLease(operation: MetaOperation): void {
-    if (operation.kind === 'put' && operation.lease && !this.#keysOfLease.has(operation.lease.id)) throw new MetaRefused(`the lease ${operation.lease.id} is gone`);
+    if (operation.kind === 'put' && operation.lease && !this.#keysOfLease.has(operation.lease.id))
+      throw new MetaRefused(`the lease ${operation.lease.id} is gone`);
   }
 
   /** False when there was nothing to delete. */

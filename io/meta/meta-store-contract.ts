@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/no-floating-promises -- node:test awaits its tests itself */
 /**
  * What every `MetaStore` must do, as tests: the embedded one, etcd's, and the simulation's fake run them. Keys lie
  * under a prefix of their own per test, so that stores may be shared.
@@ -13,11 +14,11 @@ export interface MetaStoreUnderTest {
   /** Another handle on the same state; may be `store` itself. */
   readonly peer: MetaStore;
   /** Forgets all history up to now: watches from before it must get a gap. */
-  compact(): Promise<void>;
+  readonly compact: () => Promise<void>;
   /** Ends the lease from the store's side, as if its time had run out. */
-  expire(lease: MetaLease): Promise<void>;
+  readonly expire: (lease: MetaLease) => Promise<void>;
   /** Closes what `store` and `peer` stand on; both may be closed already. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 const testTimeoutMs = 60_000;
@@ -81,7 +82,10 @@ function transactionContract(contract: Contract): void {
     const key = `${prefix}k`;
     const { revision } = await write(store, put(key, 'old'));
     const refused = await store.txn({ compare: [{ key, modRevision: 0 }], then: [put(key, 'new'), read(key)], otherwise: [read(key), read(`${prefix}none`)] });
-    assert.deepEqual({ committed: refused.committed, reads: refused.reads }, { committed: false, reads: [{ key, value: 'old', modRevision: revision }, undefined] });
+    assert.deepEqual(
+      { committed: refused.committed, reads: refused.reads },
+      { committed: false, reads: [{ key, value: 'old', modRevision: revision }, undefined] },
+    );
     const silent = await store.txn({ compare: [{ key, value: 'other' }], then: [put(key, 'new')] });
     assert.deepEqual({ committed: silent.committed, reads: silent.reads }, { committed: false, reads: [] });
     assert.equal((await store.get(key))?.value, 'old');
@@ -124,7 +128,10 @@ function transactionContract(contract: Contract): void {
     const texts = ['', '\0\u0001', 'é\u{1f600}\u2028', '"\\', 'x'.repeat(1_000_000)];
     for (const [i, text] of texts.entries()) await write(store, put(`${prefix}${i}-\u{1f600}`, text));
     const { entries } = await store.list(prefix);
-    assert.deepEqual(entries.map(({ value }) => value), texts);
+    assert.deepEqual(
+      entries.map(({ value }) => value),
+      texts,
+    );
     await assert.rejects(write(store, put(`${prefix}small`, ''), put(`${prefix}large`, 'x'.repeat(2_000_000))), MetaRefused);
     assert.equal(await store.get(`${prefix}small`), undefined);
   });
@@ -134,7 +141,9 @@ function transactionContract(contract: Contract): void {
     for (let round = 0; round < 20; round++) {
       const key = `${prefix}raced`;
       const results = await Promise.all(
-        Array.from({ length: 16 }, (_, i) => (i % 2 === 0 ? store : peer).txn({ compare: [{ key, modRevision }], then: [put(key, `${round}/${i}`)], otherwise: [read(key)] })),
+        Array.from({ length: 16 }, (_, i) =>
+          (i % 2 === 0 ? store : peer).txn({ compare: [{ key, modRevision }], then: [put(key, `${round}/${i}`)], otherwise: [read(key)] }),
+        ),
       );
       const winners = results.flatMap((result, i) => (result.committed ? [{ ...result, value: `${round}/${i}` }] : []));
       assert.equal(winners.length, 1);
@@ -149,13 +158,18 @@ function transactionContract(contract: Contract): void {
     const step = async (from: MetaStore) => {
       for (;;) {
         const before = await from.get(key);
-        const { committed } = await from.txn({ compare: [{ key, modRevision: before?.modRevision ?? 0 }], then: [put(key, String(Number(before?.value ?? 0) + 1))] });
+        const { committed } = await from.txn({
+          compare: [{ key, modRevision: before?.modRevision ?? 0 }],
+          then: [put(key, String(Number(before?.value ?? 0) + 1))],
+        });
         if (committed) return;
       }
     };
-    await Promise.all(Array.from({ length: 8 }, async (_, i) => {
-      for (let n = 0; n < 10; n++) await step(i % 2 === 0 ? store : peer);
-    }));
+    await Promise.all(
+      Array.from({ length: 8 }, async (_, i) => {
+        for (let n = 0; n < 10; n++) await step(i % 2 === 0 ? store : peer);
+      }),
+    );
     assert.equal((await store.get(key))?.value, '80');
   });
 }
@@ -163,7 +177,13 @@ function transactionContract(contract: Contract): void {
 function listContract(contract: Contract): void {
   contract('a list has the keys under the prefix and no others, in the order of their bytes', async ({ store, prefix }) => {
     const inside = ['a', 'a/', 'a/b', 'a/\uffff', 'a/\u{1f600}', 'aa', 'é'];
-    await write(store, put(`${prefix}`, 'the prefix itself'), ...[...inside].reverse().map((key) => put(prefix + key, '')), put(`${prefix.slice(0, -1)}0`, 'the byte behind the slash'), put(prefix.slice(0, -1), 'shorter'));
+    await write(
+      store,
+      put(prefix, 'the prefix itself'),
+      ...[...inside].reverse().map((key) => put(prefix + key, '')),
+      put(`${prefix.slice(0, -1)}0`, 'the byte behind the slash'),
+      put(prefix.slice(0, -1), 'shorter'),
+    );
     const listed = async (under: string) => (await store.list(under)).entries.map(({ key }) => key.slice(prefix.length));
     assert.deepEqual(await listed(prefix), ['', ...inside]);
     assert.deepEqual(await listed(`${prefix}a/`), ['a/', 'a/b', 'a/\uffff', 'a/\u{1f600}']);
@@ -177,9 +197,9 @@ function listContract(contract: Contract): void {
     const first = keys[0] as string;
     const last = keys.at(-1) as string;
     await write(peer, put(first, '0'), put(last, '0'));
-    let isDone = false;
+    const done = new AbortController();
     const writing = (async () => {
-      for (let n = 1; !isDone; n++) await write(peer, put(first, `${n}`), put(last, `${n}`));
+      for (let n = 1; !done.signal.aborted; n++) await write(peer, put(first, `${n}`), put(last, `${n}`));
     })();
     for (let i = 0; i < 10; i++) {
       const { entries, revision } = await store.list(prefix);
@@ -188,7 +208,7 @@ function listContract(contract: Contract): void {
       assert.equal(entries[0]?.modRevision, entries.at(-1)?.modRevision);
       assert.ok(revision >= (entries[0]?.modRevision ?? 0));
     }
-    isDone = true;
+    done.abort();
     await writing;
   });
 }
@@ -277,7 +297,7 @@ function watchContract(contract: Contract): void {
       else state.delete(event.key);
     }
     const now = (await store.list(prefix)).entries;
-    assert.deepEqual(new Map([...state].sort()), new Map(now.map(({ key, value }): [string, string] => [key, value]).sort()));
+    assert.deepEqual(Object.fromEntries(state), Object.fromEntries(now.map(({ key, value }) => [key, value])));
     assert.equal(seen.gaps, 0);
     await watch.close();
   });
@@ -348,7 +368,10 @@ function leaseContract(contract: Contract): void {
     await lease.lost;
     await seen.until(({ events }) => events.length === 1);
     assert.equal(seen.events[0]?.kind, 'delete');
-    assert.deepEqual((await peer.list(prefix)).entries.map(({ key }) => key), [`${prefix}b`, `${prefix}c`]);
+    assert.deepEqual(
+      (await peer.list(prefix)).entries.map(({ key }) => key),
+      [`${prefix}b`, `${prefix}c`],
+    );
     await watch.close();
   });
 

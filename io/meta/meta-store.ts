@@ -34,9 +34,7 @@ export interface MetaList {
   readonly revision: number;
 }
 
-export type MetaCompare =
-  | { readonly key: string; readonly modRevision: number }
-  | { readonly key: string; readonly value: string };
+export type MetaCompare = { readonly key: string; readonly modRevision: number } | { readonly key: string; readonly value: string };
 
 export type MetaOperation =
   | { readonly kind: 'put'; readonly key: string; readonly value: string; readonly lease?: MetaLease }

@@ -21,13 +21,19 @@ test('a setting names the store', () => {
 
 for (const url of ['', 'zookeeper://a:1', '/folder', 'file:folder', 'etcd://', 'http://root:hunter2@a:1', 'etcd://root:hunter2@a:1', 'etcd://a']) {
   test(`"${url}" is refused with what is allowed and without a password`, async () => {
-    await assert.rejects(openMetaStore({ url }, io), (error: unknown) => error instanceof Error && /expected/.test(error.message) && !error.message.includes('hunter2'));
+    await assert.rejects(
+      openMetaStore({ url }, io),
+      (error: unknown) => error instanceof Error && /expected/.test(error.message) && !error.message.includes('hunter2'),
+    );
   });
 }
 
 test('a folder keeps, memory forgets', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'automq-open-'));
-  for (const [url, kept] of [[pathToFileURL(folder).href, true], ['memory:', false]] as const) {
+  for (const [url, kept] of [
+    [pathToFileURL(folder).href, true],
+    ['memory:', false],
+  ] as const) {
     const store = await openMetaStore({ url }, io);
     await store.txn({ compare: [], then: [{ kind: 'put', key: 'k', value: 'v' }] });
     await store.close();

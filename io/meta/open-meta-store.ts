@@ -18,36 +18,44 @@ export interface MetaStoreSettings {
   readonly callDeadlineMs?: number;
 }
 
-export type MetaStoreAddress = { readonly kind: 'etcd'; readonly endpoints: readonly string[] } | { readonly kind: 'folder'; readonly folder: string } | { readonly kind: 'memory' };
+export type MetaStoreAddress =
+  | { readonly kind: 'etcd'; readonly endpoints: readonly string[] }
+  | { readonly kind: 'folder'; readonly folder: string }
+  | { readonly kind: 'memory' };
 
 /**
  * Opens it; rejects with `MetaRefused` when the setting is wrong, or the folder is in use or damaged. An etcd that cannot
  * be reached now is no reason to fail: a broker that is started before it waits.
  */
-export async function openMetaStore(settings: MetaStoreSettings, io: { readonly clock: Clock; readonly random: Random; readonly logger: Logger }): Promise<MetaStore> {
+export async function openMetaStore(
+  settings: MetaStoreSettings,
+  io: { readonly clock: Clock; readonly random: Random; readonly logger: Logger },
+): Promise<MetaStore> {
   const address = parseMetaStoreUrl(settings.url);
-  switch (address.kind) {
-    case 'memory':
-      return openEmbeddedMetaStore(io);
-    case 'folder':
-      return openEmbeddedMetaStore({ ...io, folder: address.folder });
-    case 'etcd': {
-      const store = new EtcdMetaStore({ ...io, ...settings, endpoints: address.endpoints });
-      void warnAboutVersion(store, io.logger);
-      return store;
-    }
-  }
+  if (address.kind === 'memory') return openEmbeddedMetaStore(io);
+  if (address.kind === 'folder') return openEmbeddedMetaStore({ ...io, folder: address.folder });
+  const store = new EtcdMetaStore({ ...io, ...settings, endpoints: address.endpoints });
+  void warnAboutVersion(store, io.logger);
+  return store;
 }
 
 export function parseMetaStoreUrl(url: string): MetaStoreAddress {
   const etcd = /^(etcds?):\/\/(.+)$/.exec(url);
   if (etcd) {
     const scheme = etcd[1] === 'etcds' ? 'https' : 'http';
-    return { kind: 'etcd', endpoints: (etcd[2] as string).replace(/\/$/, '').split(',').map((host) => `${scheme}://${host.trim()}`) };
+    return {
+      kind: 'etcd',
+      endpoints: (etcd[2] as string)
+        .replace(/\/$/, '')
+        .split(',')
+        .map((host) => `${scheme}://${host.trim()}`),
+    };
   }
   if (url === 'memory:') return { kind: 'memory' };
   if (url.startsWith('file:///')) return { kind: 'folder', folder: fileURLToPath(url) };
-  throw new MetaRefused(`not a metadata store: ${url.replace(/\/\/[^/]*@/, '//')}; expected etcd://host:port,host:port, etcds://host:port, file:///folder or memory:`);
+  throw new MetaRefused(
+    `not a metadata store: ${url.replace(/\/\/[^/]*@/, '//')}; expected etcd://host:port,host:port, etcds://host:port, file:///folder or memory:`,
+  );
 }
 
 async function warnAboutVersion(store: EtcdMetaStore, logger: Logger): Promise<void> {

@@ -15,7 +15,10 @@ export function checkTxn(txn: MetaTxn): void {
   invariant(txn.compare.length <= mostOperations, 'a transaction compares at most 128 keys', { compares: txn.compare.length });
   checkBranch(txn.then);
   checkBranch(otherwise);
-  const sizeBytes = textBytes(txn.compare.map((compare) => ('value' in compare ? compare.key + compare.value : compare.key))) + operationBytes(txn.then) + operationBytes(otherwise);
+  const sizeBytes =
+    textBytes(txn.compare.map((compare) => ('value' in compare ? compare.key + compare.value : compare.key))) +
+    operationBytes(txn.then) +
+    operationBytes(otherwise);
   if (sizeBytes > mostTxnBytes) throw new MetaRefused(`a transaction of ${sizeBytes} bytes is larger than the metadata store takes (${mostTxnBytes})`);
 }
 

@@ -8,7 +8,8 @@ export class CutProxy {
   readonly #links = new Set<{ readonly client: Socket; readonly server: Socket }>();
   #mode: 'open' | 'refusing' | 'silent' | 'deaf' = 'open';
   #answerBytesLeft = Number.POSITIVE_INFINITY;
-  connections = 0;
+  /** Pieces of answers that came from the server. */
+  answers = 0;
 
   private constructor(server: Server, targetPort: number) {
     this.#server = server;
@@ -59,18 +60,24 @@ export class CutProxy {
   }
 
   #accept(client: Socket): void {
-    this.connections++;
     client.on('error', () => {});
-    if (this.#mode === 'refusing') return void client.resetAndDestroy();
+    if (this.#mode === 'refusing') {
+      client.resetAndDestroy();
+      return;
+    }
     const server = connect(this.#targetPort, '127.0.0.1');
     server.on('error', () => client.destroy());
     const link = { client, server };
     this.#links.add(link);
     client.on('data', (data) => server.write(data));
     server.on('data', (data) => {
+      this.answers++;
       if (this.#mode === 'deaf') return;
       this.#answerBytesLeft -= data.length;
-      if (this.#answerBytesLeft > 0) return void client.write(data);
+      if (this.#answerBytesLeft > 0) {
+        client.write(data);
+        return;
+      }
       this.#answerBytesLeft = Number.POSITIVE_INFINITY;
       this.#reset();
     });

@@ -1,79 +1,74 @@
-/** A real etcd server as a child process on free loopback ports, that a test may stop, pause, kill and start again. */
-import { type ChildProcess, spawn } from 'node:child_process';
+/** A real etcd server on free loopback ports, that a test may pause, kill, empty and start again. */
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort, Program } from '../lab/program.ts';
 
-export interface EtcdMember {
-  readonly clientPort: number;
-  readonly peerPort: number;
+interface Member {
   readonly name: string;
+  readonly client: string;
+  readonly peer: string;
 }
 
 export class EtcdProcess {
-  readonly clientPort: number;
   readonly endpoint: string;
+  readonly clientPort: number;
   readonly #binary: string;
   readonly #args: readonly string[];
   readonly #folder: string;
-  #child: ChildProcess | undefined;
+  #program: Program | undefined;
 
-  private constructor(binary: string, folder: string, member: EtcdMember, args: readonly string[]) {
+  private constructor(binary: string, folder: string, { name, client, peer }: Member, initialCluster: string, extraArgs: readonly string[]) {
+    this.endpoint = client;
+    this.clientPort = Number(new URL(client).port);
     this.#binary = binary;
     this.#folder = folder;
-    this.#args = args;
-    this.clientPort = member.clientPort;
-    this.endpoint = `http://127.0.0.1:${member.clientPort}`;
-  }
-
-  /** Starts a cluster of `size` members and waits until each serves. */
-  static async startCluster(binary: string, size: number, extraArgs: readonly string[] = []): Promise<EtcdProcess[]> {
-    const ports = await freePorts(2 * size);
-    const members = Array.from({ length: size }, (_, i) => ({ name: `m${i}`, clientPort: ports[2 * i] as number, peerPort: ports[2 * i + 1] as number }));
-    const cluster = members.map(({ name, peerPort }) => `${name}=http://127.0.0.1:${peerPort}`).join(',');
-    const processes: EtcdProcess[] = [];
-    for (const member of members) {
-      const folder = await mkdtemp(join(tmpdir(), 'automq-etcd-'));
-      const client = `http://127.0.0.1:${member.clientPort}`;
-      const peer = `http://127.0.0.1:${member.peerPort}`;
-      const args = [
-        '--name',
-        member.name,
-        '--data-dir',
-        folder,
-        '--listen-client-urls',
-        client,
-        '--advertise-client-urls',
-        client,
-        '--listen-peer-urls',
-        peer,
-        '--initial-advertise-peer-urls',
-        peer,
-        '--initial-cluster',
-        cluster,
-        '--log-level',
-        'error',
-        ...extraArgs,
-      ];
-      processes.push(new EtcdProcess(binary, folder, member, args));
-    }
-    await Promise.all(processes.map((process) => process.start()));
-    return processes;
+    const addresses = ['--listen-client-urls', client, '--advertise-client-urls', client, '--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer];
+    this.#args = ['--name', name, '--data-dir', join(folder, 'data'), '--initial-cluster', initialCluster, '--log-level', 'error', ...addresses, ...extraArgs];
   }
 
   static async start(binary: string, extraArgs: readonly string[] = []): Promise<EtcdProcess> {
     return (await EtcdProcess.startCluster(binary, 1, extraArgs))[0] as EtcdProcess;
   }
 
+  static async startCluster(binary: string, size: number, extraArgs: readonly string[] = []): Promise<EtcdProcess[]> {
+    const members: Member[] = [];
+    for (let i = 0; i < size; i++)
+      members.push({ name: `m${i}`, client: `http://127.0.0.1:${await freePort()}`, peer: `http://127.0.0.1:${await freePort()}` });
+    const initialCluster = members.map(({ name, peer }) => `${name}=${peer}`).join(',');
+    const processes: EtcdProcess[] = [];
+    for (const member of members) processes.push(new EtcdProcess(binary, await mkdtemp(join(tmpdir(), 'automq-etcd-')), member, initialCluster, extraArgs));
+    await Promise.all(processes.map((process) => process.start()));
+    return processes;
+  }
+
   async start(): Promise<void> {
-    const child = spawn(this.#binary, this.#args, { stdio: 'ignore' });
-    this.#child = child;
-    while (!(await this.#serves())) {
-      if (child.exitCode !== null) throw new Error(`etcd ended with ${child.exitCode}: ${this.#binary} ${this.#args.join(' ')}`);
-      await delay(20);
-    }
+    this.#program = await Program.start({ command: this.#binary, args: this.#args, logFile: join(this.#folder, 'log'), port: this.clientPort });
+    while (!(await this.#serves())) await delay(20);
+  }
+
+  pause(): void {
+    this.#program?.signal('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#program?.signal('SIGCONT');
+  }
+
+  async kill(): Promise<void> {
+    await this.#program?.kill9();
+    this.#program = undefined;
+  }
+
+  /** Deletes its data; for a process that is not running. */
+  async wipe(): Promise<void> {
+    await rm(join(this.#folder, 'data'), { recursive: true, force: true });
+  }
+
+  async destroy(): Promise<void> {
+    await this.kill();
+    await rm(this.#folder, { recursive: true, force: true });
   }
 
   /** Listening is not enough: a member serves once it knows a leader. */
@@ -81,48 +76,4 @@ export class EtcdProcess {
     const answer = await fetch(`${this.endpoint}/health`).catch(() => undefined);
     return answer !== undefined && (await answer.text()).includes('"true"');
   }
-
-  pause(): void {
-    this.#child?.kill('SIGSTOP');
-  }
-
-  resume(): void {
-    this.#child?.kill('SIGCONT');
-  }
-
-  async kill(): Promise<void> {
-    const child = this.#child;
-    this.#child = undefined;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const exited = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGKILL');
-    await exited;
-  }
-
-  /** Deletes its data; for a process that is not running. */
-  async wipe(): Promise<void> {
-    await rm(this.#folder, { recursive: true, force: true });
-  }
-
-  async destroy(): Promise<void> {
-    await this.kill();
-    await this.wipe();
-  }
-}
-
-/** Ports that were free a moment ago. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(0, '127.0.0.1', resolve);
-      });
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

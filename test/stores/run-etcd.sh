@@ -1,40 +1,21 @@
 #!/usr/bin/env bash
-# Runs the metadata store's tests against real etcd servers: 3.6 (built from the Go module pinned in etcd/go.mod, once,
-# into the lab folder) and, where it is installed, the distribution's own (Debian: package etcd-server, 3.4).
+# The metadata store's tests against real etcd servers, which they start, pause and kill themselves: a current one (the lab
+# builds it once) and, where it is installed, the distribution's own (Debian: package etcd-server, 3.4).
 #
-#   test/stores/run-etcd.sh [current|system|all]
-#
-# AUTOMQ_LAB: where built binaries lie (default: lab under the temporary folder). AUTOMQ_OUT: the build's output (default: dist).
+#   test/stores/run-etcd.sh [current|system|all]       AUTOMQ_ETCD="BINARY…" takes these instead
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-root=$(cd "$here/../.." && pwd)
-lab=${AUTOMQ_LAB:-${TMPDIR:-/tmp}/lab}
-out=${AUTOMQ_OUT:-$root/dist}
-kind=${1:-all}
-test_file=$out/test/stores/etcd.test.js
-[ -f "$test_file" ] || { echo "$test_file is not there: build first (make build), or set AUTOMQ_OUT" >&2; exit 2; }
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+out=${AUTOMQ_OUT:-dist}
+[ -f "$out/test/stores/etcd.test.js" ] || { echo "$out has no tests of etcd: build first (make build)" >&2; exit 2; }
 
-build_current() {
-  local binary=$lab/bin/etcd-current
-  if [ ! -x "$binary" ]; then
-    command -v go >/dev/null || { echo "Go is needed to build etcd (or put a binary at $binary)" >&2; exit 2; }
-    mkdir -p "$lab/bin"
-    (cd "$here/etcd" && CGO_ENABLED=0 GOWORK=off go build -trimpath -ldflags '-s -w' -o "$binary.$$" go.etcd.io/etcd/server/v3 && mv "$binary.$$" "$binary") >&2
-  fi
-  echo "$binary"
-}
+current() { node -e 'import(process.argv[1]).then((lab) => console.log(lab.etcdProgram("current")))' "$PWD/$out/test/lab/etcd.js"; }
 
-run() {
-  echo "== $("$1" --version | head -1) ($1)"
-  AUTOMQ_ETCD=$1 node --test "$test_file"
-}
-
-case $kind in
-  current) run "$(build_current)" ;;
-  system) run "$(command -v etcd)" ;;
-  all)
-    run "$(build_current)"
-    if command -v etcd >/dev/null; then run "$(command -v etcd)"; else echo "== no etcd is installed on this machine: only the pinned version was tested"; fi
-    ;;
-  *) echo "unknown: $kind (current, system, all)" >&2; exit 2 ;;
+case ${1:-all} in
+  current) : "${AUTOMQ_ETCD:=$(current)}" ;;
+  system) : "${AUTOMQ_ETCD:=$(command -v etcd)}" ;;
+  all) : "${AUTOMQ_ETCD:=$(current) $(command -v etcd || true)}" ;;
+  *) echo "unknown: $1 (current, system, all)" >&2; exit 2 ;;
 esac
+export AUTOMQ_ETCD
+for binary in $AUTOMQ_ETCD; do echo "$("$binary" --version | head -1) ($binary)"; done
+exec node --test "$out/test/stores/etcd.test.js"

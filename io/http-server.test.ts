@@ -51,7 +51,16 @@ test('HEAD has the headers and no body', () =>
     assert.ok(answer.endsWith('\r\n\r\n'));
   }));
 
-for (const path of ['/../../etc/passwd', '/healthz/../../x', '/%2e%2e/etc/passwd', '/__proto__', '/constructor', '/', '//healthz', 'http://elsewhere/healthz']) {
+for (const path of [
+  '/../../etc/passwd',
+  '/healthz/../../x',
+  '/%2e%2e/etc/passwd',
+  '/__proto__',
+  '/constructor',
+  '/',
+  '//healthz',
+  'http://elsewhere/healthz',
+]) {
   test(`the path ${path} is not found`, () =>
     serving(async (server) => {
       assert.match(await raw(server, request(`GET ${path} HTTP/1.1`, 'host: localhost')), /^HTTP\/1\.1 404 /);
@@ -96,10 +105,14 @@ test('a route that never answers is a 503', () =>
 test('connections past the limit are closed', () =>
   serving(async (server) => {
     const idle = await Promise.all(
-      Array.from({ length: 4 }, () => new Promise<ReturnType<typeof connect>>((resolve) => {
-        const socket = connect(server.port, '127.0.0.1', () => resolve(socket));
-        socket.on('error', () => {});
-      })),
+      Array.from(
+        { length: 4 },
+        () =>
+          new Promise<ReturnType<typeof connect>>((resolve) => {
+            const socket = connect(server.port, '127.0.0.1', () => resolve(socket));
+            socket.on('error', () => {});
+          }),
+      ),
     );
     assert.equal(await raw(server, ''), '');
     for (const socket of idle) socket.destroy();

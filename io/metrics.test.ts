@@ -14,7 +14,13 @@ test('metrics are rendered in the text format with their labels', async () => {
   lag = 5;
   const { type, body } = await metrics.render();
   assert.match(type, /text\/plain/);
-  for (const line of ['automq_requests_total{api="Fetch",error="NONE"} 2', 'automq_plain_total 1', 'automq_open{listener="a"} 3', 'automq_seconds_bucket{le="1",api="Fetch"} 1', 'automq_lag 5']) {
+  for (const line of [
+    'automq_requests_total{api="Fetch",error="NONE"} 2',
+    'automq_plain_total 1',
+    'automq_open{listener="a"} 3',
+    'automq_seconds_bucket{le="1",api="Fetch"} 1',
+    'automq_lag 5',
+  ]) {
     assert.ok(body.split('\n').includes(line), `${line}\n${body}`);
   }
 });

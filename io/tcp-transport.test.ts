@@ -177,18 +177,24 @@ test('closing a listener frees its port at once while open connections go on', (
 
 test('a taken port is refused with the process that holds it', async () => {
   const listener = await transport.listen(loopback, () => {});
-  await assert.rejects(transport.listen({ host: '127.0.0.1', port: listener.port }, () => {}), (error: unknown) => {
-    assert.ok(error instanceof ListenError);
-    assert.equal(error.code, 'EADDRINUSE');
-    assert.ok(error.message.includes(`127.0.0.1:${listener.port}`), error.message);
-    if (process.platform === 'linux') assert.ok(error.message.includes(`process ${process.pid} (node`), error.message);
-    return true;
-  });
+  await assert.rejects(
+    transport.listen({ host: '127.0.0.1', port: listener.port }, () => {}),
+    (error: unknown) => {
+      assert.ok(error instanceof ListenError);
+      assert.equal(error.code, 'EADDRINUSE');
+      assert.ok(error.message.includes(`127.0.0.1:${listener.port}`), error.message);
+      if (process.platform === 'linux') assert.ok(error.message.includes(`process ${process.pid} (node`), error.message);
+      return true;
+    },
+  );
   await listener.close();
 });
 
 test('an address that is not ours is refused with advice', async () => {
-  await assert.rejects(transport.listen({ host: '192.0.2.1', port: 0 }, () => {}), /192\.0\.2\.1 is no address of this machine/);
+  await assert.rejects(
+    transport.listen({ host: '192.0.2.1', port: 0 }, () => {}),
+    /192\.0\.2\.1 is no address of this machine/,
+  );
 });
 
 test('connecting to a closed port fails with the address in the text', async () => {

@@ -7,7 +7,12 @@ function capture() {
   const lines: string[] = [];
   const destination = new Writable({
     write: (chunk: Buffer, _encoding, done) => {
-      lines.push(...chunk.toString().split(/\r?\n/).filter((line) => line !== ''));
+      lines.push(
+        ...chunk
+          .toString()
+          .split(/\r?\n/)
+          .filter((line) => line !== ''),
+      );
       done();
     },
   });
@@ -45,7 +50,12 @@ test('the level changes at run time, for children that exist already, too', () =
 });
 
 test('secrets are hidden by their names, at every depth', () => {
-  const line = logged('json', { password: 'p1', nested: { SecretAccessKey: 'p2', list: [{ authToken: 'p3' }] }, etcd: 'https://root:p4@etcd:2379/', 'sasl.jaas.config': 'p5' });
+  const line = logged('json', {
+    password: 'p1',
+    nested: { SecretAccessKey: 'p2', list: [{ authToken: 'p3' }] },
+    etcd: 'https://root:p4@etcd:2379/',
+    'sasl.jaas.config': 'p5',
+  });
   assert.doesNotMatch(line, /p[1-5]/);
   assert.match(line, /https:\/\/etcd:2379/);
 });
@@ -64,13 +74,15 @@ test('errors show name, code, message and cause', () => {
 
 test('a client cannot forge a line or an escape sequence', () => {
   const line = logged('pretty', { client: 'a\n2026 ERROR fake\u001b[31m\u009b' }, 'got\nit\u2028');
-  assert.doesNotMatch(line, /[\u0000-\u001f\u007f-\u009f\u2028]/);
+  assert.doesNotMatch(line, /[\p{Cc}\u2028]/u);
 });
 
 test('fields cannot replace level or message, and odd values do not throw', () => {
   const cyclic: Record<string, unknown> = { self: undefined };
   cyclic['self'] = cyclic;
-  const line = JSON.parse(logged('json', { big: 2n ** 64n, bytes: Buffer.alloc(9), cyclic, nan: Number.NaN, missing: undefined, map: new Map([['k', 1]]), f: () => 1 })) as Record<string, unknown>;
+  const line = JSON.parse(
+    logged('json', { big: 2n ** 64n, bytes: Buffer.alloc(9), cyclic, nan: Number.NaN, missing: undefined, map: new Map([['k', 1]]), f: () => 1 }),
+  ) as Record<string, unknown>;
   assert.equal(line['big'], '18446744073709551616');
   assert.equal(line['bytes'], '<9 bytes>');
   assert.equal(line['nan'], 'NaN');
@@ -79,7 +91,11 @@ test('fields cannot replace level or message, and odd values do not throw', () =
 });
 
 test('values of any size make lines of bounded size', () => {
-  const line = logged('json', { text: 'x'.repeat(1_000_000), list: new Array(100_000).fill('y'), many: Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`k${i}`, i])) });
+  const line = logged('json', {
+    text: 'x'.repeat(1_000_000),
+    list: Array.from({ length: 100_000 }, () => 'y'),
+    many: Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`k${i}`, i])),
+  });
   assert.ok(line.length < 20_000, `${line.length}`);
 });
 

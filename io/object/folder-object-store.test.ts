@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import type { Clock } from '../clock.ts';
 import { systemClock } from '../system-clock.ts';
 import { systemRandom } from '../system-random.ts';
-import { directFlag, type FileCalls, realFileCalls } from './folder/file-calls.ts';
+import { directFlag, type FileCalls, realFileCalls, syncedFlag } from './folder/file-calls.ts';
 import { FolderObjectStore, type FolderObjectStoreOptions } from './folder-object-store.ts';
 import { objectBody } from './object-store.ts';
 
@@ -232,12 +232,20 @@ describe('FolderObjectStore', () => {
 
   function recording(calls: string[], synced: string[] = []): FileCalls {
     const paths = new Map<number, string>();
+    const synchronous = new Set<number>();
     return {
       ...realFileCalls,
       open: async (path, flags) => {
         const fd = await realFileCalls.open(path, flags);
         paths.set(fd, path);
+        if ((flags & syncedFlag) !== 0) synchronous.add(fd);
         return fd;
+      },
+      close: (fd) => (synchronous.delete(fd), realFileCalls.close(fd)),
+      writev: async (fd, chunks, position) => {
+        const count = await realFileCalls.writev(fd, chunks, position);
+        if (synchronous.has(fd)) calls.push('fdatasync');
+        return count;
       },
       fdatasync: (fd) => (calls.push('fdatasync'), realFileCalls.fdatasync(fd)),
       fsync: (fd) => {

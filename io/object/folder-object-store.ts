@@ -11,7 +11,7 @@ import type { Random } from '../random.ts';
 import { CallEnd } from './call-end.ts';
 import { DirectBuffers } from './folder/direct-buffers.ts';
 import { DurableFolders } from './folder/durable-folders.ts';
-import { writeFileBody } from './folder/file-body.ts';
+import { createFile, writeFileBody } from './folder/file-body.ts';
 import { errorCode, type FileCalls, readFlags, realFileCalls } from './folder/file-calls.ts';
 import { failureOf } from './folder/file-failures.ts';
 import { walkKeys } from './folder/key-walk.ts';
@@ -177,14 +177,16 @@ export class FolderObjectStore implements ObjectStore {
   async #create(key: string, body: ObjectBody, call: RunningCall<CreateOutcome>): Promise<void> {
     const path = join(this.#root, key);
     const temporary = this.#temporary.next();
+    await this.#folders.ensure(dirname(path));
+    const file = await createFile(this.#files, temporary, body, this.#direct);
     try {
-      await this.#folders.ensure(dirname(path));
-      await writeFileBody({ files: this.#files, path: temporary, direct: this.#direct }, body, call);
+      await writeFileBody(this.#files, file, body, call);
       if (call.ended) return;
       const outcome = await this.#link(temporary, path);
       call.answer(await this.#durable(dirname(path), outcome));
     } finally {
       call.releaseBuffers();
+      await this.#files.close(file.fd).catch(() => {});
       await this.#files.unlink(temporary).catch(() => {});
     }
   }

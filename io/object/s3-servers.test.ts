@@ -5,10 +5,13 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
+import { bucketRootKey, openBucket } from '../../broker/log/bucket-root.ts';
 import { crc32c } from '../../std/crc32c.ts';
 import { systemClock } from '../system-clock.ts';
+import { systemRandom } from '../system-random.ts';
 import { objectStoreContract } from './object-store-contract.ts';
 import { objectBody } from './object-store.ts';
+import { prefixedObjectStore } from './prefixed-object-store.ts';
 import { S3ObjectStore, type S3ObjectStoreOptions } from './s3-object-store.ts';
 
 for (const text of (process.env['AUTOMQ_TEST_S3'] ?? '').split(' ').filter((part) => part !== '')) {
@@ -51,6 +54,15 @@ for (const text of (process.env['AUTOMQ_TEST_S3'] ?? '').split(' ').filter((part
       assert.equal(own.openConnections, 1);
       await own.close();
       assert.equal(own.openConnections, 0);
+    });
+
+    test('the store is proved to keep its word, and its bucket gets one root', async () => {
+      const own = prefixedObjectStore(store, `${key}-proof`);
+      const made = await openBucket({ objects: own, clock: systemClock, random: systemRandom });
+      assert.ok(made.kind === 'opened' && made.made, JSON.stringify(made));
+      assert.deepEqual(await openBucket({ objects: own, clock: systemClock, random: systemRandom }), { ...made, made: false });
+      await own.delete([bucketRootKey]);
+      assert.deepEqual(await own.list(''), { kind: 'page', objects: [], more: false });
     });
 
     test('a missing bucket and wrong credentials are refused with words that help', async () => {

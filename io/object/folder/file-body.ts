@@ -1,8 +1,11 @@
-/** Writes an object's chunks into a new file and makes its bytes durable: past the page cache when it is big, in one writev when it is small. */
+/**
+ * Writes an object's chunks into a new file so that they are durable: a big one past the page cache, then fdatasync; a small one in one writev
+ * through it, opened so that the write itself is synchronous, which saves a trip to the thread pool.
+ */
 import { invariant } from '../../../std/invariant.ts';
 import type { ObjectBody } from '../object-store.ts';
 import { blockSizeBytes, type DirectBuffers } from './direct-buffers.ts';
-import { createFlags, directFlag, type FileCalls } from './file-calls.ts';
+import { createFlags, directFlag, type FileCalls, syncedFlag } from './file-calls.ts';
 import type { CallProgress } from './running-call.ts';
 
 /** Below it the two ways cost the same, and the page cache needs no padding. */
@@ -10,24 +13,23 @@ const directFromBytes = 65_536;
 /** IOV_MAX of Linux and macOS. */
 const maxChunksPerWrite = 1024;
 
-export interface FileTarget {
-  readonly files: FileCalls;
-  readonly path: string;
+export interface NewFile {
+  readonly fd: number;
   readonly direct: DirectBuffers | undefined;
 }
 
+/** The caller closes it. */
+export async function createFile(files: FileCalls, path: string, body: ObjectBody, buffers: DirectBuffers | undefined): Promise<NewFile> {
+  const direct = body.sizeBytes >= directFromBytes ? buffers : undefined;
+  return { fd: await files.open(path, createFlags | (direct ? (directFlag ?? 0) : syncedFlag)), direct };
+}
+
 /** Leaves early, with an unfinished file, when the call has ended: look at it afterwards. */
-export async function writeFileBody({ files, path, direct }: FileTarget, body: ObjectBody, call: CallProgress): Promise<void> {
-  const buffers = body.sizeBytes >= directFromBytes ? direct : undefined;
-  const fd = await files.open(path, createFlags | (buffers ? (directFlag ?? 0) : 0));
-  try {
-    const written = buffers ? await writeDirectly(files, fd, buffers, body, call) : await writeThroughCache(files, fd, body, call);
-    if (call.ended) return;
-    invariant(written === body.sizeBytes, 'the chunks of a body add up to its size', { written, sizeBytes: body.sizeBytes });
-    await files.fdatasync(fd);
-  } finally {
-    await files.close(fd);
-  }
+export async function writeFileBody(files: FileCalls, { fd, direct }: NewFile, body: ObjectBody, call: CallProgress): Promise<void> {
+  const written = direct ? await writeDirectly(files, fd, direct, body, call) : await writeThroughCache(files, fd, body, call);
+  if (call.ended) return;
+  invariant(written === body.sizeBytes, 'the chunks of a body add up to its size', { written, sizeBytes: body.sizeBytes });
+  if (direct || written === 0) await files.fdatasync(fd);
 }
 
 async function writeThroughCache(files: FileCalls, fd: number, body: ObjectBody, call: CallProgress): Promise<number> {

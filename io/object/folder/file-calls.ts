@@ -62,6 +62,8 @@ export const realFileCalls: FileCalls = {
 
 export const readFlags = constants.O_RDONLY;
 export const createFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
+/** Each write is durable when it returns. */
+export const syncedFlag = constants.O_DSYNC;
 /** Undefined where the system has none (macOS). */
 export const directFlag: number | undefined = constants.O_DIRECT;
 

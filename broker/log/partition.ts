@@ -17,6 +17,7 @@ import type { ObjectKey } from './format/object-keys.ts';
 import type { FullState, IndexEntry } from './format/partition-state.ts';
 import type { ProducerBatch, Slice } from './format/slices.ts';
 import type { ObjectCatalog } from './object-catalog.ts';
+import { indexedTimestamp } from './indexed-timestamp.ts';
 import { firstRecordAtOrAfter } from './offset-by-time.ts';
 import { endOffsetForEpoch, epochAt, PartitionIndex } from './partition-index.ts';
 import type { ActiveProducer, AppendOptions, AppendOutcome, PartitionLog, ReadOptions, ReadOutcome, TimestampOffset } from './partition-log.ts';
@@ -25,9 +26,6 @@ import type { StoredReader } from './stored-reader.ts';
 import type { TopicLogConfig } from './topic-log-config.ts';
 import type { OpenGroup, SliceBuilder, SliceOwner } from './wal/open-group.ts';
 import type { WalWriter } from './wal/wal-writer.ts';
-
-/** Timestamps past this are kept in records, but not in indexes: differences of two must stay exact. */
-const maxIndexedTimestampMs = 2 ** 51;
 
 export interface PartitionOptions {
   /** The topic's name, for logs and tools; the id is what counts. */
@@ -118,9 +116,17 @@ export class Partition implements PartitionLog, SliceOwner {
     return this.#closed !== undefined;
   }
 
-  /** Slices that the log cache holds, ascending: the merge reads them from here. */
-  get cachedSlices(): readonly SliceBuilder[] {
-    return this.#tail;
+  /** The slice behind `entry` while the log cache holds it. */
+  cachedSlice(entry: IndexEntry): SliceBuilder | undefined {
+    const slice = this.#tail[findSlice(this.#tail, entry.firstOffset)];
+    return slice?.firstOffset === entry.firstOffset && slice.lastOffset === entry.lastOffset && slice.length === entry.length ? slice : undefined;
+  }
+
+  /** Puts one entry where neighbours stood; false when they are not all there any more. */
+  replaceEntries(replaced: readonly IndexEntry[], replacement: IndexEntry): boolean {
+    if (this.#closed || !this.index.replace(replaced, [replacement])) return false;
+    this.#options.onDirty(this);
+    return true;
   }
 
   append(records: Buffer, options: AppendOptions): AppendOutcome {
@@ -163,7 +169,7 @@ export class Partition implements PartitionLog, SliceOwner {
     const lastOffset = firstOffset + batch.lastOffsetDelta;
     assignOffsetAndEpoch(records, batch.position, firstOffset, this.leaderEpoch);
     const bytes = batch.position === 0 && batch.sizeBytes === records.length ? records : records.subarray(batch.position, batch.position + batch.sizeBytes);
-    const maxTimestampMs = clampTimestamp(batch.maxTimestamp);
+    const maxTimestampMs = indexedTimestamp(batch.maxTimestamp);
     let producer: ProducerBatch | undefined;
     if (batch.producerId !== noProducerId) {
       producer = producerBatch(batch, bytes, { firstOffset, lastOffset, timestampMs: maxTimestampMs });
@@ -180,6 +186,8 @@ export class Partition implements PartitionLog, SliceOwner {
   }
 
   slicePlaced(object: ObjectKey, slice: Slice): void {
+    // The topic is gone: what was still on its way is held by nobody.
+    if (this.#closed === 'deleted') return;
     this.index.add(object, slice);
     this.#options.onDirty(this);
   }
@@ -355,17 +363,22 @@ export class Partition implements PartitionLog, SliceOwner {
     this.#producers.expire(nowMs);
   }
 
-  /** The whole state, for a checkpoint or a handover. Everything appended must have its place. */
+  /**
+   * The whole state, for a checkpoint or a handover. Everything appended must have its place. The log start is the one
+   * that was placed: whoever reads this state reads no slice before it, so that one on its way would be forgotten.
+   */
   snapshot(): FullState {
+    const logStartOffset = this.#nextLogStartOffset;
+    const { entries } = this.index;
     return {
       kind: 'full',
       topicId: this.topicId,
       partition: this.partition,
       leaderEpoch: this.leaderEpoch,
-      logStartOffset: this.index.logStartOffset,
+      logStartOffset,
       endOffset: this.index.endOffset,
       epochStarts: this.index.epochStarts,
-      entries: this.index.entries,
+      entries: logStartOffset === this.logStartOffset ? entries : entries.filter((entry) => entry.lastOffset >= logStartOffset),
       producers: this.#producers.encode(),
     };
   }
@@ -458,10 +471,6 @@ function findChunk(firstOffsets: readonly number[], offset: number): number {
     else high = middle - 1;
   }
   return low;
-}
-
-function clampTimestamp(timestampMs: number): number {
-  return Math.max(-1, Math.min(timestampMs, maxIndexedTimestampMs));
 }
 
 function producerBatch(batch: BatchSummary, bytes: Buffer, placed: { readonly firstOffset: number; readonly lastOffset: number; readonly timestampMs: number }): ProducerBatch {

@@ -30,6 +30,16 @@ export class SparseIndexBuilder {
     return this.#marks ?? noMarks;
   }
 
+  /** Adds all that another builder was told of. */
+  addAll(other: SparseIndexBuilder, firstOffset: number): void {
+    let before = { offset: firstOffset, position: 0 };
+    for (const mark of other.marks) {
+      this.add(before.offset, mark.position - before.position, mark.maxTimestampMs);
+      before = mark;
+    }
+    this.add(before.offset, other.#position - before.position, other.#maxTimestampMs);
+  }
+
   add(firstOffset: number, length: number, maxTimestampMs: number): void {
     if (this.#position >= this.#nextMarkAt) {
       this.#marks ??= [];

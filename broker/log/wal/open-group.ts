@@ -9,7 +9,7 @@ import type { TopicId } from '../../../cluster/identifiers.ts';
 import type { Durability } from '../partition-log.ts';
 import type { ObjectKey } from '../format/object-keys.ts';
 import { encodeSlices, type ProducerBatch, type Slice } from '../format/slices.ts';
-import { SparseIndexBuilder, type SparseMark } from '../format/sparse-index.ts';
+import { SparseIndexBuilder } from '../format/sparse-index.ts';
 
 /** Batches below this size are copied into their slice's own buffer. */
 const copyBelowBytes = 16 * 1024;
@@ -48,13 +48,13 @@ export class SliceBuilder {
   readonly chunks: Buffer[] = [];
   readonly chunkFirstOffsets: number[] = [];
   readonly producers: ProducerBatch[] = [];
+  readonly sparse = new SparseIndexBuilder();
   lastOffset: number;
   /** What `place` stored as the partition's log start. */
   logStartOffset = 0;
   length = 0;
   maxTimestampMs = -1;
   crc = 0;
-  readonly #sparse = new SparseIndexBuilder();
   #scratch: Buffer | undefined;
   #scratchUsed = 0;
   #scratchChunkStart = 0;
@@ -67,13 +67,8 @@ export class SliceBuilder {
     this.base = base;
   }
 
-  /** Sparse index of what was appended. */
-  get marks(): readonly SparseMark[] {
-    return this.#sparse.marks;
-  }
-
   append(batch: AppendedBatch): void {
-    this.#sparse.add(batch.firstOffset, batch.bytes.length, batch.maxTimestampMs);
+    this.sparse.add(batch.firstOffset, batch.bytes.length, batch.maxTimestampMs);
     if (batch.bytes.length < copyBelowBytes) this.#appendCopy(batch.bytes, batch.firstOffset);
     else this.#appendView(batch.bytes, batch.firstOffset);
     this.crc = crc32c(batch.bytes, this.crc);
@@ -154,7 +149,7 @@ export class OpenGroup {
         crc: builder.crc,
         base: builder.base,
         producers: builder.producers,
-        marks: builder.marks,
+        marks: builder.sparse.marks,
       };
       for (const chunk of builder.chunks) content.push(chunk);
       contentCrc = crc32cCombine(contentCrc, builder.crc, builder.length);

@@ -5,7 +5,11 @@ import type { LogLimits } from './log/log.ts';
 const largestDecompressedBytes = 64 * 1024 * 1024;
 const maxProducersPerPartition = 100_000;
 const tickMs = 100;
+const kib = 1024;
+const mib = 1024 * kib;
 const settleMs = 5_000;
+/** What a merge holds in memory besides the log cache, at most. */
+const mergeOutputBytes = 32 * mib;
 
 export function logLimits(config: BrokerConfig): LogLimits {
   return {
@@ -20,6 +24,26 @@ export function logLimits(config: BrokerConfig): LogLimits {
       baseBackoffMs: 50,
       maxBackoffMs: 5_000,
       settleMs,
+    },
+    merge: {
+      // Slices are read out of the log cache while they are there: half of it may fill up before a merge begins.
+      thresholdBytes: Math.min(config.mergeThresholdBytes, Math.max(mib, Math.floor(config.logCacheBytes / 2))),
+      thresholdObjects: config.mergeThresholdObjects,
+      intervalMs: config.mergeIntervalMs,
+      sparseDelayMs: 10 * config.mergeIntervalMs,
+      largeEntryBytes: 256 * kib,
+      fanIn: 8,
+      smallObjectBytes: mib,
+      streamObjectMinBytes: config.streamObjectMinBytes,
+      maxOutputBytes: mergeOutputBytes,
+      maxSlicesPerOutput: 10_000,
+      maxEntriesPerPartition: 4_096,
+      maxIndexEntries: 500_000,
+      maxPlanBytes: 1024 * mib,
+      concurrentReads: 2,
+      readAttempts: 5,
+      baseBackoffMs: 100,
+      maxBackoffMs: 5_000,
     },
     logCacheBytes: config.logCacheBytes,
     checkpointBytes: config.mergeThresholdBytes,

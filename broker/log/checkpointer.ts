@@ -13,6 +13,8 @@ import type { Partition } from './partition.ts';
 import type { WalItem } from './wal/wal-writer.ts';
 
 const partitionsPerPage = 32;
+/** Pages that are written anew although nothing changed in them, because the rest of their object is garbage. */
+const maxRescuedPages = 16;
 
 interface Page {
   readonly number: number;
@@ -25,6 +27,8 @@ export class Checkpointer {
   readonly #pages = new Map<number, Page>();
   readonly #pageOf = new Map<Partition, Page>();
   readonly #dirty = new Set<Page>();
+  /** Of the checkpoints that pages lie in: bytes of pages, then and now. */
+  readonly #contentOf = new Map<ObjectKey, { readonly writtenBytes: number; liveBytes: number }>();
   #filling: Page | undefined;
   #nextPage = 0;
   /** The newest checkpoint that was placed; it is what the pointer will name. */
@@ -69,9 +73,9 @@ export class Checkpointer {
   build(key: ObjectKey): WalItem {
     const content: Buffer[] = [];
     let position = 0;
+    this.#rescuePages();
     for (const page of this.#dirty) {
-      if (page.stored) this.#catalog.release(page.stored.object, page.stored.length);
-      page.stored = undefined;
+      this.#letGo(page);
       if (page.partitions.size === 0) {
         this.#pages.delete(page.number);
         if (this.#filling === page) this.#filling = undefined;
@@ -89,10 +93,33 @@ export class Checkpointer {
       position += bytes.length;
     }
     this.#dirty.clear();
+    if (position > 0) this.#contentOf.set(key, { writtenBytes: position, liveBytes: position });
     this.#catalog.retain(key, 0);
     if (this.#newest) this.#catalog.release(this.#newest, 0);
     this.#newest = key;
     const references = [...this.#pages.values()].flatMap((page) => (page.stored ? [page.stored] : []));
     return { kind: 'checkpoint', content, contentBytes: position, footer: encodePageTable(references) };
+  }
+
+  #letGo(page: Page): void {
+    if (!page.stored) return;
+    const { object, length } = page.stored;
+    this.#catalog.release(object, length);
+    page.stored = undefined;
+    const content = this.#contentOf.get(object);
+    if (!content) return;
+    content.liveBytes -= length;
+    if (content.liveBytes === 0) this.#contentOf.delete(object);
+  }
+
+  /** An old checkpoint is not kept for a few pages that never change: below a quarter they move into this one. */
+  #rescuePages(): void {
+    let rescued = 0;
+    for (const page of this.#pages.values()) {
+      const content = page.stored && this.#contentOf.get(page.stored.object);
+      if (!content || content.liveBytes * 4 >= content.writtenBytes || this.#dirty.has(page)) continue;
+      this.#dirty.add(page);
+      if (++rescued >= maxRescuedPages) return;
+    }
   }
 }

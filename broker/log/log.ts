@@ -4,15 +4,17 @@
  */
 import type { Clock, Timer } from '../../io/clock.ts';
 import type { Logger } from '../../io/logger.ts';
-import type { Metrics } from '../../io/metrics.ts';
+import type { Counter, Metrics } from '../../io/metrics.ts';
 import type { ObjectStore } from '../../io/object/object-store.ts';
 import type { Random } from '../../io/random.ts';
 import { type Incarnation, partitionKey, type TopicId } from '../../cluster/identifiers.ts';
 import { Checkpointer } from './checkpointer.ts';
 import { Collection } from './collection.ts';
-import type { ObjectKey } from './format/object-keys.ts';
+import { dataPrefix, type ObjectKey, walPrefix } from './format/object-keys.ts';
 import type { FullState } from './format/partition-state.ts';
+import type { AssembledObject } from './format/stored-object.ts';
 import { LogCache } from './log-cache.ts';
+import { type MergeLimits, Merger } from './merge/merger.ts';
 import type { Mutants } from './mutants.ts';
 import { ObjectCatalog } from './object-catalog.ts';
 import { Partition } from './partition.ts';
@@ -23,6 +25,7 @@ import { type WalEnd, type WalLimits, WalWriter } from './wal/wal-writer.ts';
 
 export interface LogLimits {
   readonly wal: WalLimits;
+  readonly merge: MergeLimits;
   readonly logCacheBytes: number;
   /** A checkpoint is written when this many bytes were appended since the last one, … */
   readonly checkpointBytes: number;
@@ -72,12 +75,16 @@ export class Log {
   readonly #partitions = new Map<string, Partition>();
   readonly #checkpointer = new Checkpointer(this.catalog);
   readonly #collection: Collection;
+  readonly #merger: Merger;
+  readonly #storedBytes: Counter;
+  readonly #stateObjects = new Set<ObjectKey>();
   readonly #cache: LogCache;
   #tick: Timer | undefined;
   #bytesSinceCheckpoint = 0;
   #checkpointedAtMs: number;
   #retentionAtMs: number;
   #checkpointing: Promise<boolean> | undefined;
+  #collectable: 'nothing' | 'own' | 'everything' = 'nothing';
   #state: 'open' | 'closing' | 'closed' = 'open';
 
   constructor(options: LogOptions) {
@@ -96,9 +103,23 @@ export class Log {
         this.#cache.add(group);
         this.#bytesSinceCheckpoint += group.sizeBytes;
       },
-      onPlaced: (key, sizeBytes) => this.catalog.add(key, sizeBytes),
+      onPlaced: (key, object) => this.#placed(key, object),
       onEnd: (end) => this.#end(end),
       ...(options.mutants ? { mutants: options.mutants } : {}),
+    });
+    this.#storedBytes = metrics.counter('automq_stored_bytes_total', 'Bytes given to the object store; all kinds divided by wal is the write amplification', ['kind']);
+    this.#merger = new Merger({
+      objects,
+      clock,
+      random,
+      logger,
+      metrics,
+      incarnation,
+      limits: limits.merge,
+      catalog: this.catalog,
+      partitions: () => this.#partitions.values(),
+      find: (topicId, partition) => this.find(topicId, partition),
+      onWritten: (sizeBytes) => this.#storedBytes.add(sizeBytes, 'merge'),
     });
     this.#collection = new Collection({ objects, clock, logger, metrics, delayMs: limits.collectionDelayMs, batchSize: 1000 });
     this.#checkpointedAtMs = clock.monotonicMs();
@@ -166,7 +187,7 @@ export class Log {
     let released: ObjectKey[] = [];
     const { key, counted } = this.wal.put((placed) => {
       const item = this.#checkpointer.build(placed);
-      released = this.catalog.takeReleased();
+      released = this.catalog.takeReleased((object) => this.#mayCollect(object));
       return item;
     });
     if (this.#options.mutants?.has('collect-too-early')) this.#collection.add(released);
@@ -179,6 +200,33 @@ export class Log {
     }
     this.#collection.add(released);
     return true;
+  }
+
+  #placed(key: ObjectKey, { trailer, body }: AssembledObject): void {
+    this.catalog.add(key, trailer.footerPosition);
+    this.#storedBytes.add(body.sizeBytes, trailer.kind === 'group' ? 'wal' : trailer.kind);
+    if (trailer.kind === 'group') this.#merger.groupPlaced(body.sizeBytes);
+    // Partition records and seals name it, not only what the catalog counts.
+    if (trailer.kind === 'state') this.#stateObjects.add(key);
+  }
+
+  /**
+   * Nothing is collected before this: what a takeover has yet to open may need objects that nothing reaches so far.
+   * `own`: some partitions could not be opened; what they may need (state objects, earlier incarnations' objects) stays.
+   */
+  allowCollection(collectable: 'own' | 'everything'): void {
+    this.#collectable = collectable;
+  }
+
+  #mayCollect(key: ObjectKey): boolean {
+    if (this.#collectable !== 'own') return this.#collectable === 'everything';
+    const { incarnation } = this.#options;
+    return (key.startsWith(walPrefix(incarnation)) || key.startsWith(dataPrefix(incarnation))) && !this.#stateObjects.has(key);
+  }
+
+  /** Runs a merge now, whether or not one is due. */
+  merge(): Promise<void> {
+    return this.#merger.run();
   }
 
   /** Objects of an ended incarnation that nothing reaches: found by name, once. */
@@ -203,6 +251,7 @@ export class Log {
     }
     const due = this.#bytesSinceCheckpoint >= limits.checkpointBytes || (this.#checkpointer.dirty && now - this.#checkpointedAtMs >= limits.checkpointIntervalMs);
     if (due && !this.#checkpointing) this.checkpoint().catch((error: unknown) => logger.error('checkpoint failed', { error: String(error) }));
+    this.#merger.runIfDue();
     this.#collection.run().catch((error: unknown) => logger.error('collection failed', { error: String(error) }));
   }
 
@@ -221,6 +270,7 @@ export class Log {
 
   #end(end: WalEnd): void {
     if (this.#state === 'closed') return;
+    this.#merger.close();
     for (const partition of this.#partitions.values()) partition.close('ended');
     this.#options.onEnd(end);
   }
@@ -230,6 +280,7 @@ export class Log {
     if (this.#state !== 'open') return;
     this.#state = 'closing';
     this.#tick?.cancel();
+    this.#merger.close();
     if (options.graceful && this.wal.refusal === undefined) {
       await this.wal.flush();
       if (this.#checkpointer.dirty) await this.checkpoint();

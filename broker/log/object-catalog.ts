@@ -10,8 +10,8 @@ export interface CatalogEntry {
   references: number;
   /** Bytes of the object that references cover. */
   liveBytes: number;
-  /** Size of the whole object when it is known, else 0. */
-  sizeBytes: number;
+  /** Bytes of the object besides footer and trailer when they are known, else 0. */
+  contentBytes: number;
 }
 
 export class ObjectCatalog {
@@ -23,9 +23,9 @@ export class ObjectCatalog {
   }
 
   /** A new object of ours; without references when it is placed it counts as released right away. */
-  add(key: ObjectKey, sizeBytes: number): void {
+  add(key: ObjectKey, contentBytes: number): void {
     const entry = this.#entries.get(key);
-    if (entry) entry.sizeBytes = sizeBytes;
+    if (entry) entry.contentBytes = contentBytes;
     else this.#released.add(key);
   }
 
@@ -37,7 +37,7 @@ export class ObjectCatalog {
       return;
     }
     this.#released.delete(key);
-    this.#entries.set(key, { references: 1, liveBytes: bytes, sizeBytes: 0 });
+    this.#entries.set(key, { references: 1, liveBytes: bytes, contentBytes: 0 });
   }
 
   release(key: ObjectKey, bytes: number): void {
@@ -62,10 +62,15 @@ export class ObjectCatalog {
     return this.#entries.keys();
   }
 
-  /** Takes what was released since the last call. */
-  takeReleased(): ObjectKey[] {
-    const released = [...this.#released];
-    this.#released = new Set();
-    return released;
+  /** Takes what was released since the last call, of what `may` be deleted. */
+  takeReleased(may: (key: ObjectKey) => boolean = () => true): ObjectKey[] {
+    const taken: ObjectKey[] = [];
+    const left = new Set<ObjectKey>();
+    for (const key of this.#released) {
+      if (may(key)) taken.push(key);
+      else left.add(key);
+    }
+    this.#released = left;
+    return taken;
   }
 }

@@ -50,6 +50,11 @@ export class OwnedPartitions implements PartitionTable {
     return this.#options.log.find(topicId, partition) !== undefined || this.#failed.has(partitionKey(topicId, partition));
   }
 
+  /** Partitions whose stored state is damaged or missing. */
+  get failedCount(): number {
+    return this.#failed.size;
+  }
+
   /** Opens partitions that a compare-and-set of ours acquired. A damaged one is refused with an alarm; the others open. */
   async open(acquired: readonly AcquiredPartition[]): Promise<void> {
     await Promise.all(acquired.map((partition) => this.#openOne(partition)));

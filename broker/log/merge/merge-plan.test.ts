@@ -53,8 +53,8 @@ describe('what is worth a rewrite', () => {
   });
 
   test('what is left of an object that is mostly garbage moves out, a single entry, too', () => {
-    const { partitions, sizeOf } = view([partition(0, [512 * kib]), partition(1, [300 * kib, 300 * kib, 300 * kib])]);
-    const sparse = { partitions, sizeOf, isSparse: (key: string) => key === partitions[0]!.entries[0]!.object };
+    const { partitions, contentBytesOf } = view([partition(0, [512 * kib]), partition(1, [300 * kib, 300 * kib, 300 * kib])]);
+    const sparse = { isDamaged: () => false, partitions, contentBytesOf, isSparse: (key: string) => key === partitions[0]!.entries[0]!.object };
     assert.deepEqual(shapeOf(planMerge(sparse, limits)), [{ kind: 'stream-set', runs: 1, entries: 1 }]);
   });
 
@@ -82,6 +82,12 @@ describe('what is worth a rewrite', () => {
     assert.deepEqual(shapeOf(plan), [{ kind: 'stream-set', runs: 1, entries: 20 }]);
   });
 
+  test('a damaged slice stays, and parts its neighbours', () => {
+    const all = groups(31, [20 * kib]);
+    const plan = planMerge({ ...all, isDamaged: (key) => key === all.partitions[0]!.entries[15]!.object }, limits);
+    assert.deepEqual(shapeOf(plan), [{ kind: 'stream-set', runs: 2, entries: 30 }]);
+  });
+
   test('a plan is bounded, and says that there is more', () => {
     const plan = planMerge(groups(16, Array(100).fill(32 * kib)), { ...limits, maxPlanBytes: 10 * mib });
     assert.deepEqual(shapeOf(plan), [{ kind: 'stream-set', runs: 20, entries: 320 }]);
@@ -89,9 +95,9 @@ describe('what is worth a rewrite', () => {
   });
 
   test('half is where garbage begins to be most', () => {
-    assert.equal(isMostlyGarbage({ sizeBytes: 100, liveBytes: 49 }), true);
-    assert.equal(isMostlyGarbage({ sizeBytes: 100, liveBytes: 50 }), false);
-    assert.equal(isMostlyGarbage({ sizeBytes: 0, liveBytes: 50 }), false);
+    assert.equal(isMostlyGarbage({ contentBytes: 100, liveBytes: 49 }), true);
+    assert.equal(isMostlyGarbage({ contentBytes: 100, liveBytes: 50 }), false);
+    assert.equal(isMostlyGarbage({ contentBytes: 0, liveBytes: 50 }), false);
   });
 });
 
@@ -212,8 +218,8 @@ function partition(number: number, sizes: readonly number[]): PartitionView {
 
 function view(partitions: readonly PartitionView[]): MergeView {
   const sizes = new Map<string, number>();
-  for (const { object, length } of partitions.flatMap(({ entries }) => entries)) sizes.set(object, (sizes.get(object) ?? 200) + length);
-  return { partitions, sizeOf: (key) => sizes.get(key) ?? 0, isSparse: () => false };
+  for (const { object, length } of partitions.flatMap(({ entries }) => entries)) sizes.set(object, (sizes.get(object) ?? 0) + length);
+  return { partitions, isDamaged: () => false, contentBytesOf: (key) => sizes.get(key) ?? 0, isSparse: () => false };
 }
 
 function extended({ partitions }: MergeView, sizes: readonly number[], count: number, round: number): MergeView {

@@ -31,8 +31,10 @@ export interface MergeView extends ObjectFacts {
 }
 
 export interface ObjectFacts {
-  /** Of the whole object; 0: not known. */
-  readonly sizeOf: (object: ObjectKey) => number;
+  /** Known to be damaged: its slices stay where they are, and part their neighbours. */
+  readonly isDamaged: (object: ObjectKey) => boolean;
+  /** Without footer and trailer; 0: not known. */
+  readonly contentBytesOf: (object: ObjectKey) => number;
   /** Mostly garbage, and long enough for that to be more than retention on its way through the partitions. */
   readonly isSparse: (object: ObjectKey, liveBytes: number) => boolean;
 }
@@ -76,13 +78,13 @@ export function planMerge(view: MergeView, limits: MergePlanLimits): MergePlan {
   for (const partition of view.partitions) tallyObjects(partition, tally);
   const rewritten = objectsToRewrite(tally, view, limits);
   return packRuns(
-    view.partitions.flatMap((partition) => selectRuns(partition, rewritten, limits)),
+    view.partitions.flatMap((partition) => selectRuns(partition, rewritten, view, limits)),
     limits,
   );
 }
 
-export function isMostlyGarbage({ sizeBytes, liveBytes }: { readonly sizeBytes: number; readonly liveBytes: number }): boolean {
-  return liveBytes * 2 < sizeBytes;
+export function isMostlyGarbage({ contentBytes, liveBytes }: { readonly contentBytes: number; readonly liveBytes: number }): boolean {
+  return liveBytes * 2 < contentBytes;
 }
 
 export function tallyObjects({ entries, highWatermark }: PartitionView, tally: ObjectTally): void {
@@ -99,17 +101,17 @@ export function tallyObjects({ entries, highWatermark }: PartitionView, tally: O
 }
 
 /** Objects of which everything is moved elsewhere: sparse ones, and small ones where there are many. */
-export function objectsToRewrite(tally: ObjectTally, { sizeOf, isSparse }: ObjectFacts, limits: MergePlanLimits): ReadonlySet<ObjectKey> {
+export function objectsToRewrite(tally: ObjectTally, { isDamaged, contentBytesOf, isSparse }: ObjectFacts, limits: MergePlanLimits): ReadonlySet<ObjectKey> {
   const chosen = new Set<ObjectKey>();
-  let small: { readonly key: ObjectKey; readonly sizeBytes: number }[] = [];
+  let small: { readonly key: ObjectKey; readonly liveBytes: number }[] = [];
   for (const [key, { liveBytes, counted }] of tally) {
-    if (!counted) continue;
-    const sizeBytes = sizeOf(key) || liveBytes;
+    if (!counted || isDamaged(key)) continue;
     if (isSparse(key, liveBytes)) chosen.add(key);
-    else if (sizeBytes < limits.smallObjectBytes) small.push({ key, sizeBytes });
+    else if (Math.max(contentBytesOf(key), liveBytes) < limits.smallObjectBytes) small.push({ key, liveBytes });
   }
+  // By live bytes: footers and trailers vanish in a merge, and what is left would not leave its tier.
   for (const boundBytes of tiers(limits.smallObjectBytes, limits.fanIn)) {
-    small = small.filter(({ sizeBytes }) => sizeBytes < boundBytes);
+    small = small.filter(({ liveBytes }) => liveBytes < boundBytes);
     if (small.length < 2 || sumOf(small) < boundBytes) continue;
     for (const { key } of small) chosen.add(key);
     break;
@@ -118,11 +120,17 @@ export function objectsToRewrite(tally: ObjectTally, { sizeOf, isSparse }: Objec
 }
 
 /** The runs of one partition that are worth a rewrite; never anything at or past the high watermark. */
-export function selectRuns(partition: PartitionView, rewritten: ReadonlySet<ObjectKey>, limits: MergePlanLimits): MergeRun[] {
+export function selectRuns(
+  partition: PartitionView,
+  rewritten: ReadonlySet<ObjectKey>,
+  { isDamaged }: Pick<ObjectFacts, 'isDamaged'>,
+  limits: MergePlanLimits,
+): MergeRun[] {
   const entries = countedEntries(partition);
-  const joined = entries.length > limits.maxEntriesPerPartition ? joinLarge(entries, limits) : [];
-  const chosen = entries.map((entry) => rewritten.has(entry.object) && entry.length <= limits.maxOutputBytes);
-  markSmall(entries, 0, entries.length, limits.largeEntryBytes, limits, chosen);
+  const lengths = entries.map(({ object, length }) => (isDamaged(object) ? Infinity : length));
+  const joined = entries.length > limits.maxEntriesPerPartition ? joinLarge(lengths, limits) : [];
+  const chosen = entries.map(({ object }, i) => rewritten.has(object) && (lengths[i] as number) <= limits.maxOutputBytes);
+  markSmall(lengths, 0, lengths.length, limits.largeEntryBytes, limits, chosen);
   const runs: MergeRun[] = [];
   const add = (start: number, end: number) => {
     const run = entries.slice(start, end);
@@ -132,7 +140,7 @@ export function selectRuns(partition: PartitionView, rewritten: ReadonlySet<Obje
   };
   let next = 0;
   for (const { start, end } of [...joined, { start: entries.length, end: entries.length }]) {
-    addChosen(entries, next, start, chosen, limits.maxOutputBytes, add);
+    addChosen(lengths, next, start, chosen, limits.maxOutputBytes, add);
     add(start, end);
     next = end;
   }
@@ -183,14 +191,14 @@ function countedEntries({ entries, highWatermark }: PartitionView): readonly Ind
 }
 
 /** Stretches of entries below the tier's bound: all of them when together they leave the tier, else the tier below looks inside. */
-function markSmall(entries: readonly IndexEntry[], from: number, to: number, boundBytes: number, limits: MergePlanLimits, chosen: boolean[]): void {
+function markSmall(lengths: readonly number[], from: number, to: number, boundBytes: number, limits: MergePlanLimits, chosen: boolean[]): void {
   for (let start = from; start < to; start++) {
     let end = start;
     let sumBytes = 0;
-    for (; end < to && (entries[end] as IndexEntry).length < boundBytes; end++) sumBytes += (entries[end] as IndexEntry).length;
+    for (; end < to && (lengths[end] as number) < boundBytes; end++) sumBytes += lengths[end] as number;
     if (end - start >= 2) {
       if (sumBytes >= boundBytes) chosen.fill(true, start, end);
-      else if (boundBytes > lowestTierBytes) markSmall(entries, start, end, Math.max(boundBytes / limits.fanIn, lowestTierBytes), limits, chosen);
+      else if (boundBytes > lowestTierBytes) markSmall(lengths, start, end, Math.max(boundBytes / limits.fanIn, lowestTierBytes), limits, chosen);
     }
     start = end;
   }
@@ -198,15 +206,15 @@ function markSmall(entries: readonly IndexEntry[], from: number, to: number, bou
 
 /** From the oldest on, neighbours that together nearly fill an object, until the index is three quarters of its limit. */
 function joinLarge(
-  entries: readonly IndexEntry[],
+  lengths: readonly number[],
   { maxEntriesPerPartition, maxOutputBytes }: MergePlanLimits,
 ): { readonly start: number; readonly end: number }[] {
   const found: { start: number; end: number }[] = [];
-  let surplus = entries.length - Math.floor(maxEntriesPerPartition * 0.75);
+  let surplus = lengths.length - Math.floor(maxEntriesPerPartition * 0.75);
   let start = 0;
   let sumBytes = 0;
-  for (let i = 0; i <= entries.length && surplus > 0; i++) {
-    const length = entries[i]?.length ?? Infinity;
+  for (let i = 0; i <= lengths.length && surplus > 0; i++) {
+    const length = lengths[i] ?? Infinity;
     if (length < maxOutputBytes / 2 && sumBytes + length <= maxOutputBytes) {
       sumBytes += length;
       continue;
@@ -223,7 +231,7 @@ function joinLarge(
 }
 
 function addChosen(
-  entries: readonly IndexEntry[],
+  lengths: readonly number[],
   from: number,
   to: number,
   chosen: readonly boolean[],
@@ -233,7 +241,7 @@ function addChosen(
   let start = from;
   let sumBytes = 0;
   for (let i = from; i < to; i++) {
-    const { length } = entries[i] as IndexEntry;
+    const length = lengths[i] as number;
     if (!chosen[i] || sumBytes + length > maxBytes) {
       add(start, i);
       start = chosen[i] ? i : i + 1;
@@ -254,6 +262,6 @@ function lengthOf(entries: readonly IndexEntry[]): number {
   return entries.reduce((sum, { length }) => sum + length, 0);
 }
 
-function sumOf(objects: readonly { readonly sizeBytes: number }[]): number {
-  return objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+function sumOf(objects: readonly { readonly liveBytes: number }[]): number {
+  return objects.reduce((sum, { liveBytes }) => sum + liveBytes, 0);
 }

@@ -52,7 +52,7 @@ export interface WalWriterOptions {
   /** Called for each group when it counts, after its partitions have been told. */
   readonly onGroupCounted: (group: OpenGroup) => void;
   /** An object got its number, and its slices their places. */
-  readonly onPlaced: (key: ObjectKey, sizeBytes: number) => void;
+  readonly onPlaced: (key: ObjectKey, object: AssembledObject) => void;
   /** Once, when no write of this incarnation can ever count again. Everything waiting has been answered. */
   readonly onEnd: (end: WalEnd) => void;
   readonly mutants?: Mutants;
@@ -244,7 +244,7 @@ export class WalWriter {
     const number = this.#nextNumber++;
     const upload: Upload = { number, key: walKey(incarnation, number), group, sizeBytes: object.body.sizeBytes, startedAtMs: clock.monotonicMs(), counted, durable: false };
     this.#uploads.set(number, upload);
-    this.#options.onPlaced(upload.key, upload.sizeBytes);
+    this.#options.onPlaced(upload.key, object);
     this.#metrics.inFlight.set(this.#uploads.size);
     if (this.#options.mutants?.has('ack-before-durable')) group?.settle('durable');
     numberedPut(upload.key, object, {

@@ -3,6 +3,9 @@
  * wrong between them and us.
  */
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { Etcd3, Range } from 'etcd3';
@@ -12,7 +15,8 @@ import { metaStoreContract } from '../../io/meta/meta-store-contract.ts';
 import { systemClock } from '../../io/system-clock.ts';
 import { systemRandom } from '../../io/system-random.ts';
 import { CutProxy } from './cut-proxy.ts';
-import { EtcdProcess } from './etcd-process.ts';
+import { localhostCertificate, localhostKey } from './test-certificate.ts';
+import { EtcdProcess, type EtcdProcessOptions } from './etcd-process.ts';
 
 const timeout = 120_000;
 /** Closed after each test, also after one that failed. */
@@ -96,8 +100,8 @@ function testsOf(binary: string): void {
     };
   });
 
-  async function withEtcd(run: (etcd: EtcdProcess) => Promise<void>, extraArgs: readonly string[] = []): Promise<void> {
-    const etcd = await EtcdProcess.start(binary, extraArgs);
+  async function withEtcd(run: (etcd: EtcdProcess) => Promise<void>, options: EtcdProcessOptions = {}): Promise<void> {
+    const etcd = await EtcdProcess.start(binary, options);
     opened.unshift({ close: () => etcd.destroy() });
     await run(etcd);
   }
@@ -318,7 +322,7 @@ function testsOf(binary: string): void {
           assert.match(refused.message, /space exceeded/);
           await store.list('no such key');
         },
-        ['--quota-backend-bytes', '4000000'],
+        { extraArgs: ['--quota-backend-bytes', '4000000'] },
       ),
     );
 
@@ -357,5 +361,29 @@ function testsOf(binary: string): void {
           await lease.close();
         }),
     );
+
+    test('over TLS calls, watches and leases work for whoever trusts the certificate, and nothing is sent to a server that is not trusted', {
+      timeout,
+    }, async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'automq-tls-'));
+      const certificate = { certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') };
+      await Promise.all([writeFile(certificate.certFile, localhostCertificate), writeFile(certificate.keyFile, localhostKey)]);
+      opened.push({ close: () => rm(folder, { recursive: true }) });
+      await withEtcd(
+        async (etcd) => {
+          const stranger = storeAt(etcd.endpoint);
+          await assert.rejects(set(stranger, 'tls', 'from a stranger'), /certificate/);
+          const store = storeAt(etcd.endpoint, { tls: { ca: Buffer.from(localhostCertificate) } });
+          const { revision } = await set(store, 'tls', '1');
+          const seen = new Seen();
+          store.watch('tls', revision, seen);
+          const lease = await store.lease(10_000);
+          await store.txn({ compare: [{ key: 'tls', value: '1' }], then: [{ kind: 'put', key: 'tls', value: '2', lease }] });
+          await seen.until(({ events }) => events.length === 1);
+          assert.equal(revision, 2);
+        },
+        { certificate },
+      );
+    });
   });
 }

@@ -77,7 +77,7 @@ function readOptions(args: readonly string[]) {
   const isOwn = (arg: string, index: number) => /^--(?:port|data|config|quiet)(?:=|$)/.test(arg) || /^--(?:port|data|config)$/.test(args[index - 1] ?? '');
   const { values } = parseArgs({ args: args.filter(isOwn), options: own });
   const port = Number(values.port);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new UsageError(`--port ${values.port}: a number from 0 (any free one) to 65535`);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new UsageError(`--port ${values.port}: a number from 1 to 65535`);
   return { port, data: resolve(values.data), file: values.config, quiet: values.quiet, settings: args.filter((arg, index) => !isOwn(arg, index)) };
 }
 

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after, before } from 'node:test';
-import { CompressionTypes, ConfigResourceTypes, type Consumer, type IMemberAssignment, Partitioners } from 'kafkajs';
+import kafkajsModule, { CompressionTypes, type Consumer, type IMemberAssignment, Partitioners } from 'kafkajs';
 import { type OwnBroker, startBroker } from '../lab/broker.ts';
 import { kafkajs, readTopic } from './read-topic.ts';
 
@@ -170,7 +170,10 @@ test('topics, offsets and groups outlive the process, on another port', { timeou
   broker = await startBroker({ folder });
   assert.deepEqual(await readTopic(broker.bootstrap, 'lasting'), before);
   const described = await withAdmin((admin) =>
-    admin.describeConfigs({ resources: [{ type: ConfigResourceTypes.TOPIC, name: 'lasting', configNames: ['retention.ms'] }], includeSynonyms: false }),
+    admin.describeConfigs({
+      resources: [{ type: kafkajsModule.ConfigResourceTypes.TOPIC, name: 'lasting', configNames: ['retention.ms'] }],
+      includeSynonyms: false,
+    }),
   );
   assert.equal(described.resources[0]?.configEntries[0]?.configValue, '7200000');
   const committed = await withAdmin((admin) => admin.fetchOffsets({ groupId: 'committing', topics: ['committed'] }));

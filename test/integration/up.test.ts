@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import test, { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Partitioners } from 'kafkajs';
+import { freePort } from '../lab/program.ts';
 import { kafkajs, readTopic } from './read-topic.ts';
 
 const automq = fileURLToPath(new URL('../../cli/automq.js', import.meta.url));
@@ -17,7 +18,12 @@ let folder: string;
 before(() => {
   folder = mkdtempSync(join(tmpdir(), 'automq-up-'));
 });
-after(() => rmSync(folder, { recursive: true, force: true }));
+const started: Up[] = [];
+after(async () => {
+  for (const up of started) up.signal('SIGKILL');
+  await Promise.all(started.map((up) => up.ended));
+  rmSync(folder, { recursive: true, force: true });
+});
 
 class Up {
   output = '';
@@ -29,6 +35,7 @@ class Up {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('AUTOMQ_')));
     this.#child = spawn(process.execPath, [automq, 'up', ...args], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.#child.stdout, this.#child.stderr]) stream?.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
+    started.push(this);
     this.ended = new Promise((resolve) => this.#child.once('close', (code, signal) => resolve(code ?? signal)));
   }
 
@@ -51,7 +58,7 @@ class Up {
 const bootstrapOf = async (up: Up) => (await up.says(/serves Kafka clients on (127\.0\.0\.1:\d+)/))[1] ?? '';
 
 test('it says where it serves, where the data is and what to try, and Ctrl-C ends it with 0', { timeout }, async () => {
-  const up = new Up('--port', '0', '--data', 'kept');
+  const up = new Up('--port', String(await freePort()), '--data', 'kept');
   const bootstrap = await bootstrapOf(up);
   await up.says(/Ctrl-C ends it/);
   for (const expected of [join(folder, 'kept'), `kcat -b ${bootstrap}`, `kafka-console-producer.sh --bootstrap-server ${bootstrap}`, '/metrics'])
@@ -66,7 +73,7 @@ test('it says where it serves, where the data is and what to try, and Ctrl-C end
 });
 
 test('the next run finds what the first kept', { timeout }, async () => {
-  const up = new Up('--port', '0', '--data', 'kept');
+  const up = new Up('--port', String(await freePort()), '--data', 'kept');
   const records = await readTopic(await bootstrapOf(up), 'kept');
   assert.deepEqual(
     records.map(({ value }) => value),
@@ -89,9 +96,9 @@ test('a taken port is told with the process that holds it', { timeout }, async (
 });
 
 test('a data folder in use is refused', { timeout }, async () => {
-  const first = new Up('--port', '0', '--data', 'locked');
+  const first = new Up('--port', String(await freePort()), '--data', 'locked');
   await bootstrapOf(first);
-  const second = new Up('--port', '0', '--data', 'locked');
+  const second = new Up('--port', String(await freePort()), '--data', 'locked');
   assert.equal(await second.ended, 1, second.output);
   assert.match(second.output, /in use|locked/);
   first.signal('SIGINT');
@@ -101,7 +108,7 @@ test('a data folder in use is refused', { timeout }, async () => {
 test('wrong use is told in a line, wrong settings all at once', { timeout }, async () => {
   const wrongPort = new Up('--port', 'many');
   assert.equal(await wrongPort.ended, 2);
-  assert.match(wrongPort.output, /--port many: a number from 0 .* to 65535/);
+  assert.match(wrongPort.output, /--port many: a number from 1 to 65535/);
   const wrongSettings = new Up('--num.partitions=none', '--num.partition=3');
   assert.equal(await wrongSettings.ended, 2);
   assert.match(wrongSettings.output, /num\.partitions = "none"/);

@@ -36,6 +36,7 @@ export interface EmbeddedOptions {
   readonly folder?: string;
   /** Events that watches can go back. */
   readonly historyEvents?: number;
+  readonly historyCharacters?: number;
   /** Calls that may wait; one more is refused as unavailable. */
   readonly waitingCalls?: number;
   /** The file is rewritten when its journal outgrows its snapshot and this. */
@@ -87,7 +88,7 @@ interface Watcher {
 class EmbeddedMetaStore implements MetaStore {
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #historyEvents: number;
+  readonly #historyLimit: { readonly events: number; readonly characters: number };
   readonly #waitingCalls: number;
   readonly #rewriteBytes: number;
   readonly #journal: MetaJournal | undefined;
@@ -107,7 +108,7 @@ class EmbeddedMetaStore implements MetaStore {
   constructor(options: EmbeddedOptions, journal: MetaJournal | undefined, lock: FolderLock | undefined, map: MetaMap) {
     this.#clock = options.clock;
     this.#logger = options.logger ?? silentLogger;
-    this.#historyEvents = options.historyEvents ?? 20_000;
+    this.#historyLimit = { events: options.historyEvents ?? 40_000, characters: options.historyCharacters ?? 32 * 1024 * 1024 };
     this.#waitingCalls = options.waitingCalls ?? 10_000;
     this.#rewriteBytes = options.rewriteBytes ?? 4 * 1024 * 1024;
     this.#journal = journal;
@@ -272,7 +273,7 @@ class EmbeddedMetaStore implements MetaStore {
     this.#clock.defer(() => {
       this.#isDeliveryDue = false;
       for (const watcher of this.#watchers) this.#deliver(watcher);
-      this.#map.trimHistory(this.#historyEvents);
+      this.#map.trimHistory(this.#historyLimit);
     });
   }
 

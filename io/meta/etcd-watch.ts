@@ -111,7 +111,10 @@ export class EtcdWatch implements MetaWatch {
   #serve(stream: WatchStream): Promise<'gap' | 'closed'> {
     const { clock, silenceMs } = this.#options;
     const { signal } = this.#closing;
+    // At most this long, twice, until it is asked; and as long once more for the answer.
+    const patienceMs = silenceMs / 3;
     let heardMs = clock.monotonicMs();
+    let askedMs: number | undefined;
     let timer: Timer | undefined;
     let onAbort = () => {};
     const serving = new Promise<'gap' | 'closed'>((resolve, reject) => {
@@ -122,13 +125,16 @@ export class EtcdWatch implements MetaWatch {
       };
       const listen = () => {
         // Deferred: when this process itself was asleep, the answer may lie in the socket, unread.
-        timer = clock.setTimer(silenceMs / 2, () => clock.defer(judge));
+        timer = clock.setTimer(patienceMs, () => clock.defer(judge));
       };
       const judge = () => {
         if (isOver) return;
-        const silentMs = clock.monotonicMs() - heardMs;
-        if (silentMs >= silenceMs) return over(() => reject(new Error(`the watch stream was silent for ${Math.round(silentMs)} ms`)));
-        if (silentMs >= silenceMs / 2) stream.write({ progress_request: {} });
+        const silentMs = clock.monotonicMs() - (askedMs ?? heardMs);
+        if (silentMs >= patienceMs && askedMs !== undefined) return over(() => reject(new Error('the watch stream is silent')));
+        if (silentMs >= patienceMs) {
+          askedMs = clock.monotonicMs();
+          stream.write({ progress_request: {} });
+        }
         listen();
       };
       onAbort = () => over(() => resolve('closed'));
@@ -139,6 +145,7 @@ export class EtcdWatch implements MetaWatch {
       stream.on('data', (response) => {
         if (isOver) return;
         heardMs = clock.monotonicMs();
+        askedMs = undefined;
         if (Number(response.compact_revision) > 0) return over(() => resolve('gap'));
         if (response.canceled) return over(() => reject(new Error(`the server cancelled the watch: ${response.cancel_reason}`)));
         this.#failures = 0;

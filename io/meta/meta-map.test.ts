@@ -52,16 +52,26 @@ test('a watch from the compacted revision on is served, from before it is a gap,
   assert.equal(map.eventsAfter('', 7), undefined);
 });
 
-test('history stays bounded and never loses half a revision', () => {
-  const map = new MetaMap();
-  for (let i = 0; i < 100; i++) {
-    changed(map, put('a', `${i}`), put('b', `${i}`), put('c', `${i}`));
-    map.trimHistory(10);
-    const events = map.eventsAfter('', map.compactedRevision) ?? [];
-    assert.ok(events.length <= 20);
-    assert.equal(events.length % 3, 0);
-  }
-});
+for (const limit of [
+  { events: 20, characters: 1_000_000 },
+  { events: 1_000_000, characters: 200 },
+]) {
+  test(`history stays within ${JSON.stringify(limit)} and never loses half a revision`, () => {
+    const map = new MetaMap();
+    let trims = 0;
+    for (let i = 100; i < 400; i++) {
+      changed(map, put('a', `${i}`), put('b', `${i}`), put('c', `${i}`));
+      const before = map.compactedRevision;
+      map.trimHistory(limit);
+      if (map.compactedRevision > before) trims++;
+      const events = map.eventsAfter('', map.compactedRevision) ?? [];
+      assert.ok(events.length <= limit.events && events.length * 4 <= limit.characters);
+      assert.equal(events.length % 3, 0);
+      assert.ok(events.length >= 3);
+    }
+    assert.ok(trims > 10 && trims < 150, `${trims}`);
+  });
+}
 
 const keys = fc.constantFrom('a', 'a/1', 'a/2', 'b', 'b/1', 'é', '\u{1f600}', '\ue000');
 const operation = fc.oneof(

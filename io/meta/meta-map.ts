@@ -48,6 +48,7 @@ export class MetaMap {
   #keys: string[] = [];
   /** Ascending by revision. */
   #history: MetaEvent[] = [];
+  #historyCharacters = 0;
   readonly #keysOfLease = new Map<string, Set<string>>();
 
   constructor(revision = 1) {
@@ -167,13 +168,20 @@ export class MetaMap {
   compact(revision: number): void {
     if (revision <= this.#compactedRevision) return;
     this.#compactedRevision = Math.min(revision, this.#revision);
-    this.#history.splice(0, this.#firstEventAfter(this.#compactedRevision));
+    for (const event of this.#history.splice(0, this.#firstEventAfter(this.#compactedRevision))) this.#historyCharacters -= charactersOf(event);
   }
 
-  /** Forgets the oldest revisions once history has more than twice `events` events, so that trimming costs little per event. */
-  trimHistory(events: number): void {
-    if (this.#history.length <= 2 * events) return;
-    this.compact((this.#history[this.#history.length - events - 1] as MetaEvent).modRevision);
+  /** Forgets the oldest revisions when history is over a limit, down to half of it, so that trimming costs little per event. */
+  trimHistory(limit: { readonly events: number; readonly characters: number }): void {
+    if (this.#history.length <= limit.events && this.#historyCharacters <= limit.characters) return;
+    let events = this.#history.length;
+    let characters = this.#historyCharacters;
+    let at = 0;
+    for (; at < this.#history.length && (events > limit.events / 2 || characters > limit.characters / 2); at++) {
+      events--;
+      characters -= charactersOf(this.#history[at] as MetaEvent);
+    }
+    this.compact((this.#history[at - 1] as MetaEvent).modRevision);
   }
 
   #holds(compare: MetaCompare): boolean {
@@ -194,14 +202,19 @@ export class MetaMap {
     if (value === undefined) {
       this.#entries.delete(key);
       this.#keys.splice(lowerBound(this.#keys, key), 1);
-      this.#history.push({ kind: 'delete', key, modRevision });
+      this.#remember({ kind: 'delete', key, modRevision });
       return true;
     }
     if (!before) this.#keys.splice(lowerBound(this.#keys, key), 0, key);
     this.#entries.set(key, lease === undefined ? { key, value, modRevision } : { key, value, modRevision, lease });
     if (lease !== undefined) this.#attach(lease, key);
-    this.#history.push({ kind: 'put', key, value, modRevision });
+    this.#remember({ kind: 'put', key, value, modRevision });
     return true;
+  }
+
+  #remember(event: MetaEvent): void {
+    this.#history.push(event);
+    this.#historyCharacters += charactersOf(event);
   }
 
   #attach(lease: string, key: string): void {
@@ -219,6 +232,10 @@ export class MetaMap {
     }
     return low;
   }
+}
+
+function charactersOf(event: MetaEvent): number {
+  return event.key.length + (event.kind === 'put' ? event.value.length : 0);
 }
 
 function changeOf(operation: Exclude<MetaOperation, { kind: 'get' }>): MetaChange {

@@ -13,7 +13,7 @@ import { groupSettings } from './coordinator/groups/group-settings.ts';
 import { Log } from './log/log.ts';
 import { logLimits } from './log-limits.ts';
 import type { Mutants } from './log/mutants.ts';
-import { RangeReader } from './log/range-reader.ts';
+import { openStoredLogReader } from './log/stored-log-reader.ts';
 import { StoredStates } from './log/stored-states.ts';
 import type { TopicLogConfig } from './log/topic-log-config.ts';
 import type { WalEnd } from './log/wal/wal-writer.ts';
@@ -67,6 +67,7 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
   });
   const incarnation = await beginIncarnation({ ...reads, identity: options.identity, meta: io.meta, logger: io.logger, ...mutantOption });
   const logger = io.logger.child({ node: incarnation.node, epoch: incarnation.epoch });
+  const stored = openStoredLogReader({ ...io, budgetBytes: config.blockCacheBytes });
   const log = new Log({
     objects: io.objects,
     clock: io.clock,
@@ -75,7 +76,7 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     metrics: io.metrics,
     incarnation,
     limits,
-    stored: new RangeReader({ objects: io.objects, clock: io.clock, random: io.random, attempts: 5, baseBackoffMs: 50 }),
+    stored,
     provePointer: (checkpoint) => provePointer(checkpoint, { meta: io.meta, clock: io.clock, signal, incarnation }),
     onEnd: end,
     ...mutantOption,
@@ -146,6 +147,7 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
       await log.shutDown({ graceful });
       options.signal.removeEventListener('abort', onAbort);
       abort.abort();
+      await stored.close();
       await removal.close();
       await image.close();
     })();

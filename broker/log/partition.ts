@@ -252,7 +252,7 @@ export class Partition implements PartitionLog, SliceOwner {
         if (collected.sizeBytes > 0) break;
         return next < this.logStartOffset ? { kind: 'out-of-range' } : this.#damaged(`no object holds offset ${next}`);
       }
-      const found = await this.#options.stored.read(entry, next, options.maxBytes - collected.sizeBytes);
+      const found = await this.#options.stored.read(entry, next, options.maxBytes - collected.sizeBytes, (steps) => this.#storedEntry(at + steps, entry.lastOffset));
       if (this.#closed) return { kind: 'failed', error: ErrorCodes.NOT_LEADER_OR_FOLLOWER };
       if (found.kind === 'missing' && this.index.entries[this.index.find(next)] !== entry) continue;
       if (found.kind !== 'found') {
@@ -260,9 +260,18 @@ export class Partition implements PartitionLog, SliceOwner {
         if (found.kind === 'unavailable') return { kind: 'failed', error: ErrorCodes.KAFKA_STORAGE_ERROR };
         return this.#damaged(found.kind === 'missing' ? `${entry.object} is missing` : `${entry.object}: ${found.reason}`);
       }
-      next = collected.add(found.bytes, next, bound);
+      for (const chunk of found.chunks) {
+        if (next >= 0) next = collected.add(chunk, next, bound);
+      }
     }
     return this.#answer(offset, collected, options);
+  }
+
+  /** An entry behind `lastOffset` that is not in memory. */
+  #storedEntry(at: number, lastOffset: number): IndexEntry | undefined {
+    const entry = this.index.entries[at];
+    const inMemory = this.#tail[0]?.firstOffset ?? this.#highWatermark;
+    return entry && entry.firstOffset > lastOffset && entry.firstOffset < inMemory ? entry : undefined;
   }
 
   /** Refused with an alarm; never served, never healed by deleting (contract C15). */
@@ -283,11 +292,8 @@ export class Partition implements PartitionLog, SliceOwner {
   }
 
   async offsetForTimestamp(timestampMs: number): Promise<TimestampOffset | undefined> {
-    const entry = this.index.entries.find((candidate) => candidate.maxTimestampMs >= timestampMs && candidate.lastOffset >= this.logStartOffset);
-    if (!entry || entry.firstOffset >= this.#highWatermark) return undefined;
-    for await (const batch of this.#batchesFrom(entry)) {
-      if (batch.maxTimestamp < timestampMs) continue;
-      const found = this.#recordAtOrAfter(batch.bytes, timestampMs);
+    for (let entry = this.#visibleEntry(this.logStartOffset, timestampMs); entry; entry = this.#visibleEntry(entry.lastOffset + 1, timestampMs)) {
+      const found = await this.#searchEntry(entry, timestampMs);
       if (found) return found;
     }
     return undefined;
@@ -298,10 +304,26 @@ export class Partition implements PartitionLog, SliceOwner {
     for (const entry of this.index.entries) {
       if (entry.lastOffset < this.#highWatermark && entry.maxTimestampMs >= 0 && (!newest || entry.maxTimestampMs > newest.maxTimestampMs)) newest = entry;
     }
-    if (!newest) return undefined;
-    for await (const batch of this.#batchesFrom(newest)) {
-      if (batch.maxTimestamp < newest.maxTimestampMs) continue;
-      const found = this.#recordAtOrAfter(batch.bytes, newest.maxTimestampMs);
+    return newest && this.#searchEntry(newest, newest.maxTimestampMs);
+  }
+
+  /** The first entry with records at or past `offset` that may have one at or after `timestampMs`. */
+  #visibleEntry(offset: number, timestampMs: number): IndexEntry | undefined {
+    const { entries } = this.index;
+    for (let at = Math.max(0, this.index.find(offset)); at < entries.length; at++) {
+      const entry = entries[at] as IndexEntry;
+      if (entry.firstOffset >= this.#highWatermark) return undefined;
+      if (entry.lastOffset >= offset && entry.maxTimestampMs >= timestampMs) return entry;
+    }
+    return undefined;
+  }
+
+  async #searchEntry(entry: IndexEntry, timestampMs: number): Promise<TimestampOffset | undefined> {
+    const inMemory = this.#tail[0] !== undefined && entry.firstOffset >= this.#tail[0].firstOffset;
+    const from = inMemory ? entry.firstOffset : await this.#options.stored.seekTimestamp(entry, timestampMs);
+    for await (const batch of this.#batchesBetween(Math.max(from, this.logStartOffset), entry.lastOffset)) {
+      if (batch.maxTimestamp < timestampMs) continue;
+      const found = this.#recordAtOrAfter(batch.bytes, timestampMs);
       if (found) return found;
     }
     return undefined;
@@ -311,15 +333,16 @@ export class Partition implements PartitionLog, SliceOwner {
     return firstRecordAtOrAfter(batch, timestampMs, { minOffset: this.logStartOffset, maxDecompressedBytes: this.#options.maxDecompressedBytes });
   }
 
-  /** Visible batches from the beginning of `entry` on. Ends early when something cannot be read: the caller finds nothing. */
-  async *#batchesFrom(entry: IndexEntry): AsyncGenerator<{ readonly bytes: Buffer; readonly maxTimestamp: number }> {
-    let offset = Math.max(entry.firstOffset, this.logStartOffset);
-    while (offset < this.#highWatermark) {
+  /** Visible batches of these offsets. Ends early when something cannot be read: the caller finds nothing. */
+  async *#batchesBetween(firstOffset: number, lastOffset: number): AsyncGenerator<{ readonly bytes: Buffer; readonly maxTimestamp: number }> {
+    let offset = firstOffset;
+    while (offset <= lastOffset && offset < this.#highWatermark) {
       const outcome = await this.read(offset, { maxBytes: 1 << 20, isolation: 'uncommitted' });
       if (outcome.kind !== 'records' || outcome.sizeBytes === 0) return;
       for (const chunk of outcome.chunks) {
         const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
         for (const batch of walkBatches(bytes)) {
+          if (batch.baseOffset > lastOffset) return;
           offset = batch.lastOffset + 1;
           yield { bytes: bytes.subarray(batch.position, batch.position + batch.sizeBytes), maxTimestamp: batch.maxTimestamp };
         }

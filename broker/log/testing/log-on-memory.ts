@@ -13,7 +13,7 @@ import { walkBatches } from '../batch/walk-batches.ts';
 import type { ObjectKey } from '../format/object-keys.ts';
 import { Log, type LogLimits } from '../log.ts';
 import type { Partition } from '../partition.ts';
-import { RangeReader } from '../range-reader.ts';
+import { openStoredLogReader } from '../stored-log-reader.ts';
 import { StoredStates } from '../stored-states.ts';
 import { defaultTopicLogConfig, type TopicLogConfig } from '../topic-log-config.ts';
 
@@ -69,6 +69,7 @@ export interface LogOnMemoryOptions {
   readonly objects?: ObjectStore;
   readonly clock?: ManualClock;
   readonly incarnation?: Incarnation;
+  readonly collectable?: 'nothing' | 'own' | 'everything';
 }
 
 export class LogOnMemory {
@@ -94,14 +95,15 @@ export class LogOnMemory {
       logger: silentLogger,
       incarnation: options.incarnation ?? { node: 0 as NodeId, epoch: 1 },
       limits: { ...testLogLimits, ...options.limits, merge: { ...testLogLimits.merge, ...options.limits?.merge } },
-      stored: new RangeReader({ objects, clock, random, attempts: 3, baseBackoffMs: 1 }),
+      stored: openStoredLogReader({ objects, clock, random, metrics, budgetBytes: 0 }),
       provePointer: (key) => {
         if (this.proof === 'proven') this.pointer = key;
         return Promise.resolve(this.proof);
       },
       onEnd: () => {},
     });
-    this.log.allowCollection('everything');
+    const { collectable = 'everything' } = options;
+    if (collectable !== 'nothing') this.log.allowCollection(collectable);
   }
 
   /** A new, empty partition. */
@@ -176,13 +178,18 @@ export class LogOnMemory {
   }
 
   async keys(prefix = ''): Promise<string[]> {
-    const page = await this.objects.list(prefix);
-    assert.ok(page.kind === 'page' && !page.more);
-    return page.objects.map(({ key }) => key);
+    const keys: string[] = [];
+    for (let more = true; more; ) {
+      const page = await this.objects.list(prefix, keys.at(-1));
+      assert.ok(page.kind === 'page');
+      keys.push(...page.objects.map(({ key }) => key));
+      more = page.more;
+    }
+    return keys;
   }
 
   /** First offset of each batch, as read from the log start on. */
-  async readAll(partition: Partition, maxBytes = 10_000): Promise<number[]> {
+  async readAll(partition: Partition, maxBytes = 100_000): Promise<number[]> {
     const offsets: number[] = [];
     for (let offset = partition.logStartOffset; offset < partition.highWatermark; ) {
       const outcome = await this.until(Promise.resolve(partition.read(offset, { maxBytes, isolation: 'uncommitted' })));
@@ -207,6 +214,6 @@ function valueOf(offset: number, sizeBytes: number): Buffer {
   return Buffer.alloc(sizeBytes, `${offset} `);
 }
 
-function batchOf(offset: number, sizeBytes: number, timestampMs: number): Buffer {
+export function batchOf(offset: number, sizeBytes: number, timestampMs: number): Buffer {
   return buildBatch({ records: [{ key: null, value: valueOf(offset, sizeBytes), timestampMs }] });
 }

@@ -89,7 +89,13 @@ test('two members share a group, and one takes over when the other leaves', { ti
   await withAdmin((admin) => admin.createTopics({ topics: [{ topic: 'shared', numPartitions: 4 }] }));
   const received = new Set<string>();
   const join = async () => {
-    const consumer = kafkajs(broker.bootstrap).consumer({ groupId: 'sharing', sessionTimeout: 10_000, heartbeatInterval: 300, rebalanceTimeout: 5_000 });
+    const consumer = kafkajs(broker.bootstrap).consumer({
+      groupId: 'sharing',
+      sessionTimeout: 10_000,
+      heartbeatInterval: 300,
+      rebalanceTimeout: 5_000,
+      maxWaitTimeInMs: 200,
+    });
     let assigned: IMemberAssignment = {};
     let notify: () => void = () => {};
     consumer.on('consumer.group_join', ({ payload }) => {

@@ -80,12 +80,13 @@ export class FetchSessions {
 
   open(request: FetchRequest, version: number): FetchContext {
     const { sessionId, sessionEpoch } = request;
-    if (version < FIRST_VERSION_WITH_SESSIONS) return { kind: 'sessionless', targets: targetsOf(request) };
+    if (version < FIRST_VERSION_WITH_SESSIONS) return { kind: 'sessionless', targets: [...targetsOf(request).values()] };
     if (sessionEpoch !== INITIAL_EPOCH && sessionEpoch !== FINAL_EPOCH) return this.resume(request, version);
     if (sessionId !== NO_SESSION) this.remove(sessionId);
     const targets = targetsOf(request);
-    if (sessionEpoch === FINAL_EPOCH) return { kind: 'sessionless', targets };
-    return { kind: 'full', targets, session: this.create(targets, version >= FIRST_VERSION_WITH_TOPIC_IDS) };
+    const asked = [...targets.values()];
+    if (sessionEpoch === FINAL_EPOCH) return { kind: 'sessionless', targets: asked };
+    return { kind: 'full', targets: asked, session: this.create(targets, version >= FIRST_VERSION_WITH_TOPIC_IDS) };
   }
 
   private resume(request: FetchRequest, version: number): FetchContext {
@@ -126,11 +127,10 @@ export class FetchSessions {
     }
   }
 
-  private create(targets: readonly FetchTarget[], usesTopicIds: boolean): FetchSession | undefined {
+  private create(targets: Map<string, FetchTarget>, usesTopicIds: boolean): FetchSession | undefined {
     const nowMs = this.options.clock.monotonicMs();
-    if (targets.length === 0 || !this.makeRoom(targets.length, nowMs)) return undefined;
-    const session: FetchSession = { id: this.newId(), usesTopicIds, targets: new Map(), epoch: 1, createdAtMs: nowMs, lastUsedMs: nowMs };
-    for (const target of targets) session.targets.set(targetKey(target.topic, target.topicId, target.partition), target);
+    if (!this.makeRoom(targets.size, nowMs)) return undefined;
+    const session: FetchSession = { id: this.newId(), usesTopicIds, targets, epoch: 1, createdAtMs: nowMs, lastUsedMs: nowMs };
     this.sessions.set(session.id, session);
     this.targetCount += session.targets.size;
     return session;
@@ -180,9 +180,12 @@ export function moveToEnd(session: FetchSession, target: FetchTarget): void {
   session.targets.set(key, target);
 }
 
-function targetsOf(request: FetchRequest): FetchTarget[] {
-  const targets: FetchTarget[] = [];
-  for (const topic of request.topics) for (const asked of topic.partitions) targets.push(newTarget(topic, asked));
+/** A partition that is named twice counts as it was named last. */
+function targetsOf(request: FetchRequest): Map<string, FetchTarget> {
+  const targets = new Map<string, FetchTarget>();
+  for (const topic of request.topics) {
+    for (const asked of topic.partitions) targets.set(targetKey(topic.topic, topic.topicId, asked.partition), newTarget(topic, asked));
+  }
   return targets;
 }
 

@@ -33,6 +33,7 @@ function endOf(services: Services, name: string, asked: AskedPartition): Partiti
   if (access.kind !== 'open') return refused(partition, access.kind === 'error' ? access.error : ErrorCodes.NOT_LEADER_OR_FOLLOWER);
   const epochError = leaderEpochError(access.log, asked.currentLeaderEpoch);
   if (epochError !== ErrorCodes.NONE) return refused(partition, epochError);
+  if (asked.leaderEpoch < 0) return refused(partition, ErrorCodes.NONE);
   const { leaderEpoch, endOffset } = access.log.endOffsetForEpoch(asked.leaderEpoch);
   return { errorCode: ErrorCodes.NONE, partition, leaderEpoch, endOffset };
 }

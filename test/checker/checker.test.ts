@@ -64,8 +64,8 @@ const injections: Readonly<Record<string, Injection>> = {
   'leader-epoch': (history) => atEnd([...history, send({ process: 'x', values: [9001], type: 'info' })], 9001, lastEpoch(history) - 1),
   'nonmonotonic-send': (history) => {
     const end = logEnd(history);
-    const first = { ...send({ process: 'x', values: [9001], type: 'info' }), t0: 1e6, t1: 1e6 + 9, order: 1 };
-    const second = { ...send({ process: 'x', values: [9002], type: 'info' }), t0: 1e6 + 1, t1: 1e6 + 9, order: 2 };
+    const first = { ...send({ process: 'x', values: [9001], type: 'info' }), idempotent: true, t0: 1e6, t1: 1e6 + 9, order: 1 };
+    const second = { ...send({ process: 'x', values: [9002], type: 'info' }), idempotent: true, t0: 1e6 + 1, t1: 1e6 + 9, order: 2 };
     return appended(
       [...history, first, second],
       [

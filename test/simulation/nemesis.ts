@@ -93,7 +93,7 @@ export class Nemesis {
         return broker.pause(random.logBetween(5_000, 60_000));
       case 'replace':
         this.#tell('replace');
-        return broker.replace(random.logBetween(50, 20_000));
+        return broker.replace(random.chance(0.4) ? 0 : random.logBetween(50, 10_000), random.logBetween(200, 5_000));
       case 'storeOutage':
         return storeIs('outage', random.logBetween(300, 30_000));
       case 'storeThrottled':

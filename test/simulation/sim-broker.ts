@@ -96,7 +96,10 @@ export class SimBroker {
     const life = this.#current;
     if (life === undefined || life.process.dead) return;
     life.process.kill();
-    if (powerCut) this.#options.objects.powerCut();
+    if (powerCut) {
+      for (const zombie of this.#zombies) zombie.process.kill();
+      this.#options.objects.powerCut();
+    }
     this.#startAgain();
   }
 
@@ -107,15 +110,21 @@ export class SimBroker {
     this.#options.scheduler.schedule(forMs, `${life.process.name} wakes`, () => life.process.resume());
   }
 
-  /** A new process takes the place of one that sleeps; that one wakes later, as a zombie. */
-  replace(zombieMs: number): void {
+  /**
+   * A new process takes the place of one that sleeps or was only thought to be dead (`sleepMs` 0); that one goes on as a zombie
+   * for those clients that are still connected to it, and is stopped at last.
+   */
+  replace(sleepMs: number, zombieMs: number): void {
     const life = this.#current;
-    if (life === undefined || life.process.dead || life.process.paused) return;
-    life.process.pause();
+    if (life === undefined || life.process.dead) return;
+    if (sleepMs > 0) life.process.pause();
     this.#options.network.unlisten(life.process);
     this.#zombies.push(life);
     this.#current = undefined;
-    this.#options.scheduler.schedule(zombieMs, `${life.process.name} wakes`, () => life.process.resume());
+    const { scheduler } = this.#options;
+    scheduler.trace.line(scheduler.nowMs, `${life.process.name} is replaced`);
+    if (sleepMs > 0) scheduler.schedule(sleepMs, `${life.process.name} wakes`, () => life.process.resume());
+    scheduler.schedule(sleepMs + zombieMs, `${life.process.name} is stopped`, () => life.process.kill());
     this.start();
   }
 
@@ -139,10 +148,10 @@ export class SimBroker {
     scheduler.schedule(graceMs, `${life.process.name} grace over`, () => over('did not stop in time'));
   }
 
-  /** Nothing sleeps any more and the broker is started if it is not. */
+  /** Nothing sleeps any more, zombies are gone, and the broker is started if it is not. */
   heal(): void {
     this.#current?.process.resume();
-    for (const zombie of this.#zombies) zombie.process.resume();
+    for (const zombie of this.#zombies) zombie.process.kill();
     this.start();
   }
 

@@ -137,6 +137,7 @@ function drawNemesis(random: SimRandom, workMs: number, damaged: boolean): Nemes
     'shutdown',
     'stall',
     'pause',
+    'replace',
     'storeOutage',
     'storeThrottled',
     'storeRefuses',

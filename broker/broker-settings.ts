@@ -59,7 +59,7 @@ export const brokerSettings = {
   'socket.request.max.bytes': setting(int({ min: 1 }), '104857600', 'Largest request; a larger one closes the connection.'),
   'queued.max.request.bytes': setting(
     long({ min: 1 }),
-    String(256 * MIB),
+    String(128 * MIB),
     'Bytes of requests in memory, all connections together; past it sockets are paused. Kafka has no limit by default.',
   ),
   'queued.max.response.bytes': setting(
@@ -132,7 +132,11 @@ export const brokerSettings = {
     'Group uploads a second on average, 0 without limit; not applied to a folder or a loopback endpoint.',
   ),
   'wal.put.burst': setting(int({ min: 1 }), '50', 'Group uploads that may come at once before the rate holds.'),
-  'upload.max.bytes': setting(long({ min: MIB }), String(128 * MIB), 'Bytes that wait for upload; past it sockets of producers are paused.'),
+  'upload.max.bytes': setting(
+    long({ min: MIB }),
+    String(256 * MIB),
+    'Bytes that wait for upload; past it produce is refused. Above queued.max.request.bytes, so that sockets are paused first.',
+  ),
   'log.cache.bytes': setting(long({ min: 0 }), String(256 * MIB), 'Memory for what was written lately, for consumers at the tail.'),
   'block.cache.bytes': setting(long({ min: 0 }), String(256 * MIB), 'Memory for what consumers read from the object store.'),
   'merge.threshold.bytes': setting(long({ min: 1 }), String(256 * MIB), 'WAL bytes that start a merge.'),

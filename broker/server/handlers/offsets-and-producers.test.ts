@@ -132,9 +132,9 @@ test('InitProducerId gives every idempotent producer a new id', async () => {
 
 test('while the metadata store is away producers are told to try again', async () => {
   const services = new FakeServices();
-  const away = { ...services, io: services.io, producerIds: { next: () => Promise.reject(new Error('away')) } };
+  services.producerIds = { next: () => Promise.reject(new Error('away')) };
   assert.equal(
-    (await answerTo(initProducerIdHandler(away), 4, { transactionalId: null, transactionTimeoutMs: 1 })).errorCode,
+    (await answerTo(initProducerIdHandler(services), 4, { transactionalId: null, transactionTimeoutMs: 1 })).errorCode,
     ErrorCodes.COORDINATOR_NOT_AVAILABLE,
   );
 });

@@ -22,7 +22,7 @@ export class FakeServices implements Services {
   readonly image: FakeImage;
   readonly partitions: PartitionTable;
   readonly admin: FakeAdmin;
-  readonly producerIds: ProducerIds;
+  producerIds: ProducerIds;
   readonly logs = new Map<string, FakePartitionLog>();
   /** What `find` says instead of the log that is there. */
   readonly lookups = new Map<string, PartitionLookup>();

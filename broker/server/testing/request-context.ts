@@ -1,6 +1,6 @@
 /** Calls a handler as the server does: the request travels through its own codec, the answer, too. */
 import { decodeRequest, decodeRequestHeader, decodeResponse, encodeRequest, encodeResponse } from '../../protocol/frames.ts';
-import type { ApiKey, RequestInputOf, ResponseInputOf, ResponseOf } from '../../protocol/messages.gen.ts';
+import type { ApiKey, RequestInputOf, ResponseOf } from '../../protocol/messages.gen.ts';
 import { closeConnection, noAnswer, type ClientConnection, type HandlerOf, type RequestContext } from '../handler.ts';
 
 export class FakeClient implements ClientConnection {
@@ -57,7 +57,7 @@ export async function call<K extends ApiKey>(handler: HandlerOf<K>, version: num
   const outcome = await handler.handle(decodeRequest(apiKey, version, frame, header.bodyOffset).body, context);
   if (outcome === noAnswer) return 'no answer';
   if (outcome === closeConnection) return 'close';
-  const answer = Buffer.concat(encodeResponse(apiKey, version, header.correlationId, outcome as ResponseInputOf<K>));
+  const answer = Buffer.concat(encodeResponse(apiKey, version, header.correlationId, outcome));
   return decodeResponse(apiKey, version, answer.subarray(4)).body;
 }
 

@@ -102,12 +102,6 @@ export function oneOf<const T extends string>(...choices: readonly T[]): ValueTy
   };
 }
 
-export const list: ValueType<readonly string[]> = {
-  kafkaType: 'list',
-  allowed: 'a list, separated by commas',
-  schema: z.string().transform((text) => splitList(text)),
-};
-
 export function listOf<const T extends string>(...choices: readonly T[]): ValueType<readonly T[]> {
   return {
     kafkaType: 'list',

@@ -172,13 +172,26 @@ test('every file is used by a program, not only by its own test', () => {
       (path.endsWith('.test.ts') && !byPath.has(path.replace(/\.test\.ts$/, '.ts'))),
   );
   const reached = reachableFrom(entries.map((file) => file.path));
-  const dead = production.filter((file) => !reached.has(file.path)).map((file) => `${file.path}: nothing uses it: wire it in or remove it`);
+  const reachedByTests = reachableFrom(sources.filter((file) => file.path.endsWith('.test.ts')).map((file) => file.path));
+  const dead = sources
+    .filter((file) => (file.path.includes('/testing/') ? !reachedByTests.has(file.path) : !file.isTest && !reached.has(file.path)))
+    .map((file) => `${file.path}: nothing uses it: wire it in or remove it`);
   none(dead);
 });
 
 interface Lock {
   readonly packages: Readonly<
-    Record<string, { readonly dev?: boolean; readonly os?: unknown; readonly cpu?: unknown; readonly integrity?: string; readonly link?: boolean; readonly optional?: boolean }>
+    Record<
+      string,
+      {
+        readonly dev?: boolean;
+        readonly os?: unknown;
+        readonly cpu?: unknown;
+        readonly integrity?: string;
+        readonly link?: boolean;
+        readonly optional?: boolean;
+      }
+    >
   >;
 }
 interface Package {
@@ -195,9 +208,10 @@ test('few dependencies, pinned, each with a reason', () => {
   const installed = Object.entries(lock.packages).filter(([path, entry]) => path !== '' && !entry.dev && !entry.os && !entry.cpu);
   assert.ok(installed.length <= 220, `${installed.length} packages at run time, at most 220: look at what the last one brought (npm ls --all)`);
   const problems: string[] = [];
+  // scripts/complete-lock.ts adds other platforms' binaries without one: the registry at hand need not carry them.
   for (const [path, entry] of Object.entries(lock.packages))
-    // scripts/complete-lock.ts adds other platforms' binaries without one: the registry at hand need not carry them.
-    if (path !== '' && !entry.integrity && !entry.link && !(entry.optional && entry.os)) problems.push(`package-lock.json: ${path} has no integrity: only registry packages`);
+    if (path !== '' && !entry.integrity && !entry.link && !(entry.optional && entry.os))
+      problems.push(`package-lock.json: ${path} has no integrity: only registry packages`);
   const reasons = readText('docs/dependencies.md');
   for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })) {
     if (!/^\d+\.\d+\.\d+$/.test(version)) problems.push(`package.json: ${name} ${version}: pin it (npm install --save-exact)`);

@@ -39,7 +39,12 @@ export function readText(path: string): string {
 
 export function readSourceFile(path: string): SourceFile {
   const text = readText(path);
-  return { path, text, code: stripComments(text), imports: importsOf(path, text), isTest: path.endsWith('.test.ts') || path.startsWith('test/') };
+  return { path, text, code: stripComments(text), imports: importsOf(path, text), isTest: isTest(path) };
+}
+
+/** Tests, and what only tests use: the folders called testing. */
+function isTest(path: string): boolean {
+  return path.endsWith('.test.ts') || path.startsWith('test/') || path.includes('/testing/');
 }
 
 function importsOf(path: string, text: string): string[] {

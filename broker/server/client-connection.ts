@@ -191,9 +191,9 @@ export class KafkaConnection implements ClientConnection, PausedReader {
   }
 
   private mayStart(): boolean {
-    const { limits } = this.around;
+    const { limits, responseMemory } = this.around;
     const { exchanges } = this;
-    if (this.unsentBytes > limits.maxUnsentBytes) return false;
+    if (this.unsentBytes > (responseMemory.freeBytes === 0 ? 0 : limits.maxUnsentBytes)) return false;
     return exchanges.length === 0 || (exchanges.length < limits.maxInFlight && exchanges.requestBytes < limits.maxRequestBytes);
   }
 

@@ -117,6 +117,26 @@ test('a client that does not read its answers gets no further requests started, 
   assert.equal(fixture.responseMemory.usedBytes, 0);
 });
 
+test('when slow readers hold the memory for answers, each gets one answer and no second', async () => {
+  const fixture = await ServerFixture.start({ settings: { 'queued.max.response.bytes': '100' } });
+  const sockets = Array.from({ length: 20 }, () => fixture.transport.connectClient());
+  for (const socket of sockets) socket.fastReader = false;
+  for (let round = 0; round < 5; round++) for (const socket of sockets) socket.receive(apiVersionsFrame(round));
+  assert.deepEqual(
+    sockets.slice(5).map((socket) => socket.frames().length),
+    sockets.slice(5).map(() => 1),
+  );
+  for (const socket of sockets) {
+    socket.fastReader = true;
+    socket.drain();
+  }
+  await fixture.clock.advance(2000);
+  assert.deepEqual(
+    sockets.map((socket) => socket.frames().length),
+    sockets.map(() => 5),
+  );
+});
+
 test('past the broker-wide limit of request bytes sockets are paused, and go on as requests end', async () => {
   const settings = { 'queued.max.request.bytes': '200000', 'socket.request.max.bytes': '200000' };
   const fixture = await ServerFixture.start({ settings });

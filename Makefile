@@ -35,7 +35,7 @@ run: build ## a local broker on 127.0.0.1:9092, data in ./data   (ARGS="--port 9
 
 .PHONY: test
 test: build ## all unit tests, a short simulation, a short fuzz, tidiness
-	@node --test $(UNIT_TESTS)
+	@node --test --test-timeout=300000 $(UNIT_TESTS)
 
 .PHONY: check
 check: install ## types, lint, format, dead code, tidiness
@@ -76,7 +76,7 @@ test-stores: build ## the store contracts against real servers: versitygw, MinIO
 
 .PHONY: test-clients
 test-clients: build ## real clients against our broker: kcat, Java tools, Python   (TARGET=kafka: against Apache Kafka instead)
-	@node --test --test-concurrency=1 $(CLIENT_TESTS)
+	@node --test --test-concurrency=1 --test-timeout=300000 $(CLIENT_TESTS)
 
 .PHONY: test-nodes
 test-nodes: build ## the unit tests on Node 22 and 24

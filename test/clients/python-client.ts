@@ -50,11 +50,14 @@ export async function writeLines(library: 'confluent-kafka', bootstrap: string, 
   await python({ library, do: 'lines', bootstrap, topic, file });
 }
 
+/** The program of this folder; its order is the first line of standard input. */
+export function pythonCommand(): { readonly command: string; readonly args: readonly string[]; readonly env: Readonly<Record<string, string>> } {
+  return { command: 'python3', args: [join(folder, 'client.py')], env: { PYTHONPATH: packages(), PYTHONDONTWRITEBYTECODE: '1' } };
+}
+
 async function python(order: Readonly<Record<string, unknown>>): Promise<string> {
-  const { code, stdout, stderr } = await runCommand('python3', [join(folder, 'client.py')], {
-    stdin: JSON.stringify(order),
-    env: { PYTHONPATH: packages(), PYTHONDONTWRITEBYTECODE: '1' },
-  });
+  const { command, args, env } = pythonCommand();
+  const { code, stdout, stderr } = await runCommand(command, args, { stdin: `${JSON.stringify(order)}\n`, env });
   if (code !== 0) throw new Error(`${String(order['library'])} ${String(order['do'])} ended with ${code}:\n${stderr.slice(-3000)}`);
   return stdout;
 }

@@ -1,10 +1,10 @@
-"""Writes or reads records as an order on standard input says (JSON); what was read goes out as JSON lines."""
+"""Writes or reads records as an order says (JSON, the first line of standard input); what was read goes out as JSON lines."""
 
 import json
 import sys
 import time
 
-order = json.load(sys.stdin)
+order = json.loads(sys.stdin.readline())
 deadline = time.monotonic() + 60
 
 
@@ -84,6 +84,30 @@ def confluent_kafka_lines():
             producer.poll(0)
     if producer.flush(60) > 0 or failures:
         raise SystemExit(f"not acknowledged: {failures[:3]}")
+
+
+def confluent_kafka_sustain():
+    """Produces numbered values until standard input ends; tells how many were sent and which were acknowledged."""
+    import threading
+    from confluent_kafka import Producer
+
+    ended = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+    settings = {"enable.idempotence": True, "linger.ms": 2, "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 100, "retry.backoff.ms": 20}
+    producer = Producer({"bootstrap.servers": order["bootstrap"], "log_level": 2, **settings})
+    acknowledged = []
+    number = 0
+    while not ended.is_set():
+        report = lambda error, _, number=number: None if error else acknowledged.append(number)
+        try:
+            producer.produce(order["topic"], partition=number % order["partitions"], key=b"k", value=f"{order['name']}/{number}".encode(), on_delivery=report)
+            number += 1
+        except BufferError:
+            pass
+        producer.poll(0.0005 if number % 20 == 0 else 0)
+    if producer.flush(60) > 0:
+        raise SystemExit("records neither acknowledged nor failed after a minute")
+    print(json.dumps(dict(sent=number, acknowledged=acknowledged)))
 
 
 def confluent_kafka_read():

@@ -168,19 +168,32 @@ test('who goes on has the following entries fetched ahead, who jumps about has n
   let gets = 0;
   const store = { read: (key: string, range: ByteRange) => (gets++, objects[Number(key.slice(1))]!.read(key, range)) } as unknown as ObjectStore;
   const reader = readerOf(store, 1_024);
-  const following = (at: number) => (steps: number) => entries[at + steps];
-  await reader.read(entries[0]!, entries[0]!.firstOffset, 2_000, following(0));
+  const around = (at: number) => ({ following: (steps: number) => entries[at + steps] });
+  await reader.read(entries[0]!, entries[0]!.firstOffset, 2_000, around(0));
   await new Promise(setImmediate);
   assert.equal(gets, 1);
-  await reader.read(entries[1]!, entries[1]!.firstOffset, 2_000, following(1));
+  await reader.read(entries[1]!, entries[1]!.firstOffset, 2_000, around(1));
   await new Promise(setImmediate);
   assert.equal(gets, 3);
-  await reader.read(entries[2]!, entries[2]!.firstOffset, 2_000, following(2));
+  await reader.read(entries[2]!, entries[2]!.firstOffset, 2_000, around(2));
   await new Promise(setImmediate);
   assert.equal(gets, 5);
-  await reader.read(entries[12]!, entries[12]!.firstOffset, 2_000, following(12));
+  await reader.read(entries[12]!, entries[12]!.firstOffset, 2_000, around(12));
   await new Promise(setImmediate);
   assert.equal(gets, 6);
+});
+
+test('a bit that flipped in what the CRC does not cover is found: base offset, leader epoch', async () => {
+  const stored = new Stored([500, 500, 500]);
+  const second = stored.batches[0]!.length;
+  assert.equal((await readerOf(stored as unknown as ObjectStore).read(stored.entry, stored.entry.firstOffset, 10_000, { epochAt: () => -1 })).kind, 'found');
+  for (const at of [stored.entry.position + 7, stored.entry.position + 15, stored.entry.position + second + 6, stored.entry.position + second + 13]) {
+    const damaged = Buffer.from(stored.object);
+    damaged[at]! ^= 0x40;
+    const store = { read: (_: string, range: ByteRange) => Promise.resolve({ kind: 'found', bytes: damaged.subarray(range.start, range.end), sizeBytes: damaged.length }) };
+    const read = await readerOf(store as unknown as ObjectStore).read(stored.entry, stored.entry.firstOffset, 10_000, { epochAt: () => -1 });
+    assert.equal(read.kind, 'corrupt', `bit flipped at ${at}`);
+  }
 });
 
 test('a batch that is too large for the cache is read past it', async () => {

@@ -9,14 +9,14 @@ import type { Random } from '../../io/random.ts';
 import { invariant } from '../../std/invariant.ts';
 import { LruByBytes } from '../../std/lru-by-bytes.ts';
 import { gatherBatches } from './batch/gather-batches.ts';
-import { batchHeaderBytes, batchSizeBytes, crcFits, lastOffset } from './batch/record-batch.ts';
-import { endOfReadableBatches, positionOfOffset } from './batch/walk-batches.ts';
+import { baseOffset, batchHeaderBytes, batchSizeBytes, crcFits, lastOffset, leaderEpoch } from './batch/record-batch.ts';
+import { endOfReadableBatches } from './batch/walk-batches.ts';
 import type { BlockCache, BlockRead } from './block-cache.ts';
 import type { IndexEntry } from './format/partition-state.ts';
 import { offsetBeforeTimestamp, positionBefore } from './format/sparse-index.ts';
 import { readRange, type RetryLimits } from './ranged-read.ts';
 import type { SparseIndexes } from './sparse-indexes.ts';
-import type { Following, StoredRead, StoredReader } from './stored-reader.ts';
+import type { Around, StoredRead, StoredReader } from './stored-reader.ts';
 
 export interface BlockReaderOptions {
   readonly cache: BlockCache;
@@ -62,10 +62,10 @@ export class BlockReader implements StoredReader {
     this.#places = new LruByBytes({ budgetBytes: options.maxPlaces });
   }
 
-  async read(entry: IndexEntry, offset: number, maxBytes: number, following?: Following): Promise<StoredRead> {
+  async read(entry: IndexEntry, offset: number, maxBytes: number, around: Around = {}): Promise<StoredRead> {
     let read: StoredRead = { kind: 'unavailable', cause: 'not tried' };
     for (let attempt = 0; attempt < attempts; attempt += 1) {
-      read = await this.#readOnce(entry, offset, Math.min(maxBytes, this.#options.maxReadBytes), following);
+      read = await this.#readOnce(entry, offset, Math.min(maxBytes, this.#options.maxReadBytes), around);
       if (read.kind !== 'corrupt') return read;
       this.#options.cache.forget(entry.object);
     }
@@ -82,16 +82,22 @@ export class BlockReader implements StoredReader {
     await this.#options.cache.close();
   }
 
-  async #readOnce(entry: IndexEntry, offset: number, maxBytes: number, following: Following | undefined): Promise<StoredRead> {
+  async #readOnce(entry: IndexEntry, offset: number, maxBytes: number, around: Around): Promise<StoredRead> {
     const place = this.#places.get(placeKey(entry, offset));
     const start = place?.position ?? (await this.#searchFrom(entry, offset));
+    // A reader that goes on, or one that searches from the entry's beginning, knows which offset must stand there.
+    let expected = place ? offset : start === 0 ? entry.firstOffset : undefined;
     for (let position = start; ; ) {
       const found = await this.#wholeBatches(entry, position, place ? maxBytes : Math.max(maxBytes, minSearchReadBytes));
       if (found.kind !== 'found') return found;
       for (const [i, chunk] of found.chunks.entries()) {
-        const at = positionOfOffset(chunk, 0, offset);
-        if (at >= 0)
-          return this.#answer({ entry, position: position + at, chunks: [chunk.subarray(at), ...found.chunks.slice(i + 1)], maxBytes, place, following });
+        const searched = searchOffset(chunk, offset, expected);
+        if (searched.kind === 'fault') return { kind: 'corrupt', reason: `base offset of the batch at ${entry.position + position + searched.at} does not continue the log` };
+        if (searched.kind === 'found') {
+          const { at } = searched;
+          return this.#answer({ entry, position: position + at, chunks: [chunk.subarray(at), ...found.chunks.slice(i + 1)], maxBytes, place, around });
+        }
+        expected = searched.nextOffset;
         position += chunk.length;
       }
       if (position >= entry.length) return { kind: 'corrupt', reason: `no batch with offset ${offset} at ${entry.position}` };
@@ -111,28 +117,28 @@ export class BlockReader implements StoredReader {
     readonly chunks: readonly Buffer[];
     readonly maxBytes: number;
     readonly place: Place | undefined;
-    readonly following: Following | undefined;
+    readonly around: Around;
   }): StoredRead {
-    const { entry, maxBytes, place, following } = found;
+    const { entry, maxBytes, place, around } = found;
     const chunks: Buffer[] = [];
     let position = found.position;
-    let nextOffset = 0;
+    let nextOffset: number | undefined;
     for (const chunk of found.chunks) {
       const leftBytes = maxBytes - (position - found.position);
       const end = endOfReadableBatches(chunk, 0, { maxBytes: leftBytes, offsetBound: Infinity });
       if (chunks.length > 0 && end > leftBytes) break;
-      const checked = checkBatches(chunk, end);
-      if (checked.fault >= 0) return { kind: 'corrupt', reason: `CRC of the batch at ${entry.position + position + checked.fault} does not match` };
+      const checked = checkBatches(chunk, end, nextOffset, around.epochAt);
+      if (checked.fault) return { kind: 'corrupt', reason: `${checked.fault} of the batch at ${entry.position + position + checked.at} is wrong` };
       chunks.push(end === chunk.length ? chunk : chunk.subarray(0, end));
       position += end;
-      nextOffset = checked.lastOffset + 1;
+      nextOffset = checked.nextOffset;
       if (end < chunk.length) break;
     }
-    this.#goOn(entry, position, nextOffset, place, following);
+    this.#goOn(entry, position, nextOffset ?? entry.firstOffset, place, around.following);
     return { kind: 'found', chunks };
   }
 
-  #goOn(entry: IndexEntry, position: number, nextOffset: number, place: Place | undefined, following: Following | undefined): void {
+  #goOn(entry: IndexEntry, position: number, nextOffset: number, place: Place | undefined, following: Around['following']): void {
     const { minAheadBytes, maxAheadBytes } = this.#options;
     const aheadBytes = place ? Math.min(maxAheadBytes, Math.max(minAheadBytes, place.aheadBytes * 2)) : 0;
     const next = position < entry.length ? entry : following?.(1);
@@ -178,14 +184,40 @@ export class BlockReader implements StoredReader {
   }
 }
 
-/** Where the first batch with another CRC begins, −1: nowhere. */
-function checkBatches(chunk: Buffer, end: number): { readonly fault: number; readonly lastOffset: number } {
-  let last = 0;
-  for (let at = 0; at < end; at += batchSizeBytes(chunk, at)) {
-    if (!crcFits(chunk, at)) return { fault: at, lastOffset: -1 };
-    last = at;
+type Searched =
+  | { readonly kind: 'found'; readonly at: number }
+  | { readonly kind: 'fault'; readonly at: number }
+  | { readonly kind: 'further'; readonly nextOffset: number | undefined };
+
+/** Looks for the batch with `offset`; `expected` is the base offset that the first batch must have, where that is known. */
+function searchOffset(chunk: Buffer, offset: number, expected: number | undefined): Searched {
+  let nextOffset = expected;
+  for (let at = 0; at < chunk.length; at += batchSizeBytes(chunk, at)) {
+    if (nextOffset !== undefined && baseOffset(chunk, at) !== nextOffset) return { kind: 'fault', at };
+    const last = lastOffset(chunk, at);
+    if (last >= offset) return baseOffset(chunk, at) <= offset ? { kind: 'found', at } : { kind: 'fault', at };
+    nextOffset = last + 1;
   }
-  return { fault: -1, lastOffset: lastOffset(chunk, last) };
+  return { kind: 'further', nextOffset };
+}
+
+interface Checked {
+  /** What is wrong with the batch at `at`; undefined when nothing is. */
+  readonly fault: 'the CRC' | 'the base offset' | 'the leader epoch' | undefined;
+  readonly at: number;
+  readonly nextOffset: number;
+}
+
+/** Checks the batches before `end`. Base offset and leader epoch lie before what the CRC covers: a flipped bit there would renumber records. */
+function checkBatches(chunk: Buffer, end: number, expected: number | undefined, epochAt: Around['epochAt']): Checked {
+  let nextOffset = expected ?? baseOffset(chunk, 0);
+  for (let at = 0; at < end; at += batchSizeBytes(chunk, at)) {
+    if (baseOffset(chunk, at) !== nextOffset) return { fault: 'the base offset', at, nextOffset };
+    if (!crcFits(chunk, at)) return { fault: 'the CRC', at, nextOffset };
+    if (epochAt && epochAt(nextOffset) !== leaderEpoch(chunk, at)) return { fault: 'the leader epoch', at, nextOffset };
+    nextOffset = lastOffset(chunk, at) + 1;
+  }
+  return { fault: undefined, at: end, nextOffset };
 }
 
 function placeKey(entry: IndexEntry, offset: number): string {

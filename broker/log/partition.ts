@@ -252,7 +252,10 @@ export class Partition implements PartitionLog, SliceOwner {
         if (collected.sizeBytes > 0) break;
         return next < this.logStartOffset ? { kind: 'out-of-range' } : this.#damaged(`no object holds offset ${next}`);
       }
-      const found = await this.#options.stored.read(entry, next, options.maxBytes - collected.sizeBytes, (steps) => this.#storedEntry(at + steps, entry.lastOffset));
+      const found = await this.#options.stored.read(entry, next, options.maxBytes - collected.sizeBytes, {
+        following: (steps) => this.#storedEntry(at + steps, entry.lastOffset),
+        epochAt: (inEntry) => epochAt(this.index.epochStarts, inEntry),
+      });
       if (this.#closed) return { kind: 'failed', error: ErrorCodes.NOT_LEADER_OR_FOLLOWER };
       if (found.kind === 'missing' && this.index.entries[this.index.find(next)] !== entry) continue;
       if (found.kind !== 'found') {

@@ -4,15 +4,20 @@ import type { IndexEntry } from './format/partition-state.ts';
 export interface StoredReader {
   /**
    * Bytes of `entry` from the batch that contains `offset` on: whole batches, up to about `maxBytes`, at least that one.
-   * Every batch's CRC has been checked. `following` tells what a reader that goes on will want next.
+   * Every batch has been checked: its CRC, and what the CRC does not cover (base offset, leader epoch) against the index.
    */
-  read(entry: IndexEntry, offset: number, maxBytes: number, following?: Following): Promise<StoredRead>;
+  read(entry: IndexEntry, offset: number, maxBytes: number, around?: Around): Promise<StoredRead>;
   /** An offset of `entry` from which a search for the first record at or after `timestampMs` may begin. */
   seekTimestamp(entry: IndexEntry, timestampMs: number): Promise<number>;
 }
 
-/** The entry that comes `steps` (1, 2, …) after the one that is read. */
-export type Following = (steps: number) => IndexEntry | undefined;
+/** What the index knows around the entry that is read. */
+export interface Around {
+  /** The entry that comes `steps` (1, 2, …) after it: what a reader that goes on will want. */
+  readonly following?: (steps: number) => IndexEntry | undefined;
+  /** The leader epoch of the record at an offset. */
+  readonly epochAt?: (offset: number) => number;
+}
 
 export type StoredRead =
   /** Views, each of whole batches, in order. */

@@ -22,6 +22,7 @@ export class Interrupted extends Error {
 
 const baseBackoffMs = 50;
 const maxBackoffMs = 5_000;
+const readAttempts = 3;
 
 /** Calls until the outcome is final. `unknown` and `refused` are repeated. */
 export async function untilCertain<T extends { readonly kind: string }>(
@@ -43,6 +44,17 @@ export async function readWhole(key: string, reads: CertainReads): Promise<Buffe
 
 export async function readRange(key: string, range: ByteRange, reads: CertainReads): Promise<Buffer> {
   return present(key, await untilCertain(reads, () => reads.objects.read(key, range)));
+}
+
+/** Bytes that do not parse may have been damaged on their way only (F36): they are read again before they count as damaged. */
+export async function undamaged<T>(readAndParse: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await readAndParse();
+    } catch (error) {
+      if (!(error instanceof FormatError) || attempt === readAttempts) throw error;
+    }
+  }
 }
 
 function present(key: string, outcome: Exclude<ReadOutcome, { kind: 'unknown' | 'refused' }>): Buffer {

@@ -14,7 +14,7 @@ import { decodeStates, type EpochStart, type FullState, type IndexEntry, type Pa
 import { parseWholeObject } from './format/stored-object.ts';
 import type { Slice } from './format/slices.ts';
 import { ProducerState } from './producer-state.ts';
-import { readWhole, readRange } from './certain-reads.ts';
+import { readRange, readWhole, undamaged } from './certain-reads.ts';
 
 export interface StoredStatesOptions {
   readonly objects: ObjectStore;
@@ -78,7 +78,7 @@ export class StoredStates {
   }
 
   async #load(key: ObjectKey): Promise<ReadonlyMap<string, PartitionState>> {
-    const { trailer, content, footer } = parseWholeObject(await readWhole(key, this.#options));
+    const { trailer, content, footer } = await undamaged(async () => parseWholeObject(await readWhole(key, this.#options)));
     const states = new Map<string, PartitionState>();
     const add = (state: PartitionState) => {
       const id = partitionKey(state.topicId, state.partition);
@@ -100,9 +100,11 @@ export class StoredStates {
 
   async #readPage(page: PageReference, inside: ObjectKey, content: Buffer): Promise<Buffer> {
     const range = { start: page.position, end: page.position + page.length };
-    const bytes = page.object === inside ? content.subarray(range.start, range.end) : await readRange(page.object, range, this.#options);
-    if (crc32c(bytes) !== page.crc) throw new FormatError(`page ${page.page} in ${page.object}: CRC does not match`);
-    return bytes;
+    return undamaged(async () => {
+      const bytes = page.object === inside ? content.subarray(range.start, range.end) : await readRange(page.object, range, this.#options);
+      if (crc32c(bytes) !== page.crc) throw new FormatError(`page ${page.page} in ${page.object}: CRC does not match`);
+      return bytes;
+    });
   }
 }
 
@@ -110,26 +112,32 @@ function emptyState({ topicId, partition }: { readonly topicId: TopicId; readonl
   return { kind: 'full', topicId, partition, leaderEpoch: 0, logStartOffset: 0, endOffset: 0, epochStarts: [], entries: [], producers: noProducers };
 }
 
-/** What the log is after these slices, each taken only where it continues the log. */
+/**
+ * What the log is after these slices, each taken only where it continues the log. One that begins past the log's end means
+ * that something before it is lost: that is corruption, and the records after the hole must not be given up silently.
+ */
 export function applySlices(
   base: FullState,
   leaderEpoch: number,
   placed: readonly { readonly object: ObjectKey; readonly slice: Slice }[],
-  options: { readonly maxProducers: number; readonly producerExpirationMs: number; readonly forgetProducers?: boolean },
+  options: Pick<StoredStatesOptions, 'clock' | 'maxProducers' | 'producerExpirationMs' | 'forgetProducers'>,
 ): FullState {
   const entries: IndexEntry[] = [...base.entries];
   const epochStarts: EpochStart[] = [...base.epochStarts];
   const producers = ProducerState.decode(options.forgetProducers ? noProducers : base.producers, { maxProducers: options.maxProducers, expirationMs: options.producerExpirationMs });
+  // Timestamps are the client's and may be years old: a producer whose state was rebuilt counts as active now.
+  const nowMs = options.clock.wallMs();
   let { logStartOffset, endOffset } = base;
   for (const { object, slice } of placed) {
-    if (slice.leaderEpoch !== leaderEpoch || slice.firstOffset !== endOffset) continue;
+    if (slice.leaderEpoch !== leaderEpoch || slice.firstOffset < endOffset) continue;
+    if (slice.firstOffset > endOffset) throw new FormatError(`${object} continues ${slice.topicId}/${slice.partition} at ${slice.firstOffset}, but the log before it ends at ${endOffset}`);
     logStartOffset = Math.max(logStartOffset, slice.logStartOffset);
     if (slice.length === 0) continue;
     if ((epochStarts.at(-1)?.leaderEpoch ?? -1) < leaderEpoch) epochStarts.push({ leaderEpoch, startOffset: slice.firstOffset });
     const { firstOffset, lastOffset, position, length, maxTimestampMs } = slice;
     entries.push({ firstOffset, lastOffset, object, position, length, maxTimestampMs });
     endOffset = lastOffset + 1;
-    if (!options.forgetProducers) for (const batch of slice.producers) producers.apply(batch, batch.timestampMs);
+    if (!options.forgetProducers) for (const batch of slice.producers) producers.apply(batch, nowMs);
   }
   const kept = entries.filter((entry) => entry.lastOffset >= logStartOffset);
   return { ...base, leaderEpoch, logStartOffset, endOffset, epochStarts, entries: kept, producers: producers.encode() };

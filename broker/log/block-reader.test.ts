@@ -33,7 +33,7 @@ class Stored {
     let offset = firstOffset;
     this.batches = valueSizes.map((size, index) => {
       const records = Array.from({ length: 1 + (index % 3) }, () => ({ key: null, value: Buffer.alloc(size, index), timestampMs: 5 }));
-      const batch = buildBatch({ baseOffset: offset, records });
+      const batch = buildBatch({ baseOffset: offset, leaderEpoch: 3, records });
       offset += records.length;
       return batch;
     });
@@ -143,6 +143,7 @@ test('bytes damaged on the way are fetched again; damaged in the store they are 
   for (const [position, reason] of [
     [stored.entry.position + 70, /CRC/],
     [stored.entry.position + 8, /no whole batch/],
+    [stored.entry.position + 16, /magic/],
   ] as const) {
     const damaged = new Stored([10, 10]);
     damaged.object[position]! ^= 0x40;
@@ -186,12 +187,14 @@ test('who goes on has the following entries fetched ahead, who jumps about has n
 test('a bit that flipped in what the CRC does not cover is found: base offset, leader epoch', async () => {
   const stored = new Stored([500, 500, 500]);
   const second = stored.batches[0]!.length;
-  assert.equal((await readerOf(stored as unknown as ObjectStore).read(stored.entry, stored.entry.firstOffset, 10_000, { epochAt: () => -1 })).kind, 'found');
+  assert.equal((await readerOf(stored as unknown as ObjectStore).read(stored.entry, stored.entry.firstOffset, 10_000, { epochAt: () => 3 })).kind, 'found');
   for (const at of [stored.entry.position + 7, stored.entry.position + 15, stored.entry.position + second + 6, stored.entry.position + second + 13]) {
     const damaged = Buffer.from(stored.object);
     damaged[at]! ^= 0x40;
-    const store = { read: (_: string, range: ByteRange) => Promise.resolve({ kind: 'found', bytes: damaged.subarray(range.start, range.end), sizeBytes: damaged.length }) };
-    const read = await readerOf(store as unknown as ObjectStore).read(stored.entry, stored.entry.firstOffset, 10_000, { epochAt: () => -1 });
+    const store = {
+      read: (_: string, range: ByteRange) => Promise.resolve({ kind: 'found', bytes: damaged.subarray(range.start, range.end), sizeBytes: damaged.length }),
+    };
+    const read = await readerOf(store as unknown as ObjectStore).read(stored.entry, stored.entry.firstOffset, 10_000, { epochAt: () => 3 });
     assert.equal(read.kind, 'corrupt', `bit flipped at ${at}`);
   }
 });

@@ -1,5 +1,5 @@
 /**
- * The `StoredReader` of readers that are behind: whole batches out of the block cache, each with its CRC checked. Where a
+ * The `StoredReader` of readers that are behind: whole batches out of the block cache, each checked. Where a
  * reader goes on is remembered, and who goes on from read to read has the following entries fetched ahead; into the middle
  * of a large entry the object's sparse index leads.
  */
@@ -9,11 +9,12 @@ import type { Random } from '../../io/random.ts';
 import { invariant } from '../../std/invariant.ts';
 import { LruByBytes } from '../../std/lru-by-bytes.ts';
 import { gatherBatches } from './batch/gather-batches.ts';
-import { baseOffset, batchHeaderBytes, batchSizeBytes, crcFits, lastOffset, leaderEpoch } from './batch/record-batch.ts';
+import { baseOffset, batchHeaderBytes, batchSizeBytes, lastOffset } from './batch/record-batch.ts';
+import { storedBatchFault } from './batch/stored-batch-fault.ts';
 import { endOfReadableBatches } from './batch/walk-batches.ts';
 import type { BlockCache, BlockRead } from './block-cache.ts';
 import type { IndexEntry } from './format/partition-state.ts';
-import { offsetBeforeTimestamp, positionBefore } from './format/sparse-index.ts';
+import { markBefore, offsetBeforeTimestamp } from './format/sparse-index.ts';
 import { readRange, type RetryLimits } from './ranged-read.ts';
 import type { SparseIndexes } from './sparse-indexes.ts';
 import type { Around, StoredRead, StoredReader } from './stored-reader.ts';
@@ -84,36 +85,37 @@ export class BlockReader implements StoredReader {
 
   async #readOnce(entry: IndexEntry, offset: number, maxBytes: number, around: Around): Promise<StoredRead> {
     const place = this.#places.get(placeKey(entry, offset));
-    const start = place?.position ?? (await this.#searchFrom(entry, offset));
-    // A reader that goes on, or one that searches from the entry's beginning, knows which offset must stand there.
-    let expected = place ? offset : start === 0 ? entry.firstOffset : undefined;
-    for (let position = start; ; ) {
+    const from = place ? { position: place.position, offset } : await this.#searchFrom(entry, offset);
+    let expected = from.offset;
+    for (let { position } = from; ; ) {
       const found = await this.#wholeBatches(entry, position, place ? maxBytes : Math.max(maxBytes, minSearchReadBytes));
       if (found.kind !== 'found') return found;
       for (const [i, chunk] of found.chunks.entries()) {
         const searched = searchOffset(chunk, offset, expected);
-        if (searched.kind === 'fault') return { kind: 'corrupt', reason: `base offset of the batch at ${entry.position + position + searched.at} does not continue the log` };
-        if (searched.kind === 'found') {
-          const { at } = searched;
-          return this.#answer({ entry, position: position + at, chunks: [chunk.subarray(at), ...found.chunks.slice(i + 1)], maxBytes, place, around });
-        }
-        expected = searched.nextOffset;
-        position += chunk.length;
+        expected = searched.expected;
+        position += searched.at;
+        if (searched.kind === 'fault') return { kind: 'corrupt', reason: `base offset of the batch at ${entry.position + position} does not continue the log` };
+        if (searched.kind === 'found')
+          return this.#answer({ entry, position, expected, chunks: [chunk.subarray(searched.at), ...found.chunks.slice(i + 1)], maxBytes, place, around });
       }
       if (position >= entry.length) return { kind: 'corrupt', reason: `no batch with offset ${offset} at ${entry.position}` };
     }
   }
 
-  async #searchFrom(entry: IndexEntry, offset: number): Promise<number> {
-    if (offset <= entry.firstOffset || entry.length <= this.#options.searchedBytes) return 0;
-    const position = positionBefore(await this.#options.sparse.marksOf(entry), offset);
-    return position < entry.length ? position : 0;
+  /** A position and the offset of the batch that begins there. */
+  async #searchFrom(entry: IndexEntry, offset: number): Promise<{ readonly position: number; readonly offset: number }> {
+    const start = { position: 0, offset: entry.firstOffset };
+    if (offset <= entry.firstOffset || entry.length <= this.#options.searchedBytes) return start;
+    const mark = markBefore(await this.#options.sparse.marksOf(entry), offset);
+    return mark && mark.position < entry.length ? mark : start;
   }
 
   /** As many of the batches as may be given, checked; remembers where this reader will go on. */
   #answer(found: {
     readonly entry: IndexEntry;
     readonly position: number;
+    /** Base offset of the first batch. */
+    readonly expected: number;
     readonly chunks: readonly Buffer[];
     readonly maxBytes: number;
     readonly place: Place | undefined;
@@ -121,20 +123,21 @@ export class BlockReader implements StoredReader {
   }): StoredRead {
     const { entry, maxBytes, place, around } = found;
     const chunks: Buffer[] = [];
-    let position = found.position;
-    let nextOffset: number | undefined;
+    let { position, expected } = found;
     for (const chunk of found.chunks) {
       const leftBytes = maxBytes - (position - found.position);
       const end = endOfReadableBatches(chunk, 0, { maxBytes: leftBytes, offsetBound: Infinity });
       if (chunks.length > 0 && end > leftBytes) break;
-      const checked = checkBatches(chunk, end, nextOffset, around.epochAt);
-      if (checked.fault) return { kind: 'corrupt', reason: `${checked.fault} of the batch at ${entry.position + position + checked.at} is wrong` };
+      for (let at = 0; at < end; at += batchSizeBytes(chunk, at)) {
+        const fault = storedBatchFault(chunk, at, expected, around.epochAt);
+        if (fault) return { kind: 'corrupt', reason: `${fault} of the batch at ${entry.position + position + at} is wrong` };
+        expected = lastOffset(chunk, at) + 1;
+      }
       chunks.push(end === chunk.length ? chunk : chunk.subarray(0, end));
       position += end;
-      nextOffset = checked.nextOffset;
       if (end < chunk.length) break;
     }
-    this.#goOn(entry, position, nextOffset ?? entry.firstOffset, place, around.following);
+    this.#goOn(entry, position, expected, place, around.following);
     return { kind: 'found', chunks };
   }
 
@@ -184,40 +187,24 @@ export class BlockReader implements StoredReader {
   }
 }
 
-type Searched =
-  | { readonly kind: 'found'; readonly at: number }
-  | { readonly kind: 'fault'; readonly at: number }
-  | { readonly kind: 'further'; readonly nextOffset: number | undefined };
-
-/** Looks for the batch with `offset`; `expected` is the base offset that the first batch must have, where that is known. */
-function searchOffset(chunk: Buffer, offset: number, expected: number | undefined): Searched {
-  let nextOffset = expected;
-  for (let at = 0; at < chunk.length; at += batchSizeBytes(chunk, at)) {
-    if (nextOffset !== undefined && baseOffset(chunk, at) !== nextOffset) return { kind: 'fault', at };
-    const last = lastOffset(chunk, at);
-    if (last >= offset) return baseOffset(chunk, at) <= offset ? { kind: 'found', at } : { kind: 'fault', at };
-    nextOffset = last + 1;
-  }
-  return { kind: 'further', nextOffset };
-}
-
-interface Checked {
-  /** What is wrong with the batch at `at`; undefined when nothing is. */
-  readonly fault: 'the CRC' | 'the base offset' | 'the leader epoch' | undefined;
+interface Searched {
+  readonly kind: 'found' | 'fault' | 'further';
   readonly at: number;
-  readonly nextOffset: number;
+  readonly expected: number;
 }
 
-/** Checks the batches before `end`. Base offset and leader epoch lie before what the CRC covers: a flipped bit there would renumber records. */
-function checkBatches(chunk: Buffer, end: number, expected: number | undefined, epochAt: Around['epochAt']): Checked {
-  let nextOffset = expected ?? baseOffset(chunk, 0);
-  for (let at = 0; at < end; at += batchSizeBytes(chunk, at)) {
-    if (baseOffset(chunk, at) !== nextOffset) return { fault: 'the base offset', at, nextOffset };
-    if (!crcFits(chunk, at)) return { fault: 'the CRC', at, nextOffset };
-    if (epochAt && epochAt(nextOffset) !== leaderEpoch(chunk, at)) return { fault: 'the leader epoch', at, nextOffset };
-    nextOffset = lastOffset(chunk, at) + 1;
+/** Looks for the batch with `offset`; `expected` is the base offset that the first batch must have. */
+function searchOffset(chunk: Buffer, offset: number, expected: number): Searched {
+  let at = 0;
+  let next = expected;
+  while (at < chunk.length) {
+    if (baseOffset(chunk, at) !== next) return { kind: 'fault', at, expected: next };
+    const last = lastOffset(chunk, at);
+    if (last >= offset) return { kind: 'found', at, expected: next };
+    next = last + 1;
+    at += batchSizeBytes(chunk, at);
   }
-  return { fault: undefined, at: end, nextOffset };
+  return { kind: 'further', at, expected: next };
 }
 
 function placeKey(entry: IndexEntry, offset: number): string {

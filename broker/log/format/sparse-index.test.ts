@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { ByteReader, FormatError } from '../../../std/byte-reader.ts';
 import { ByteWriter } from '../../../std/byte-writer.ts';
-import { decodeMarks, encodeMarks, offsetBeforeTimestamp, positionBefore, SparseIndexBuilder } from './sparse-index.ts';
+import { decodeMarks, encodeMarks, offsetBeforeTimestamp, markBefore, SparseIndexBuilder } from './sparse-index.ts';
 
 interface Piece {
   readonly firstOffset: number;
@@ -44,7 +44,7 @@ test('a search by offset begins at most a block and a batch before it, never beh
       const marks = marksOf(pieces);
       for (const { firstOffset, lastOffset, position } of pieces) {
         for (const offset of [firstOffset, lastOffset]) {
-          const from = positionBefore(marks, offset);
+          const from = markBefore(marks, offset)?.position ?? 0;
           assert.ok(from <= position && position - from <= 256 * 1024 + 300_000);
           assert.ok(pieces.some((piece) => piece.position === from));
         }
@@ -59,7 +59,7 @@ test('a search by time begins in the first block that has such a record, or befo
       const marks = marksOf(pieces);
       const first = pieces.find((piece) => piece.maxTimestampMs >= timestampMs);
       const from = offsetBeforeTimestamp(marks, timestampMs) ?? 1000;
-      if (first) assert.ok(from <= first.firstOffset && first.position - positionBefore(marks, from) <= 256 * 1024 + 300_000);
+      if (first) assert.ok(from <= first.firstOffset && first.position - (markBefore(marks, from)?.position ?? 0) <= 256 * 1024 + 300_000);
     }),
   );
 });

@@ -52,8 +52,8 @@ export class SparseIndexBuilder {
   }
 }
 
-/** Where to begin looking for the batch that holds `offset`: a position in the slice. */
-export function positionBefore(marks: readonly SparseMark[], offset: number): number {
+/** The mark from which to look for the batch that holds `offset`; undefined: from the slice's beginning. */
+export function markBefore(marks: readonly SparseMark[], offset: number): SparseMark | undefined {
   let low = 0;
   let high = marks.length;
   while (low < high) {
@@ -61,7 +61,7 @@ export function positionBefore(marks: readonly SparseMark[], offset: number): nu
     if ((marks[middle] as SparseMark).offset <= offset) low = middle + 1;
     else high = middle;
   }
-  return low === 0 ? 0 : (marks[low - 1] as SparseMark).position;
+  return marks[low - 1];
 }
 
 /** First offset of the first block that may hold a record at or after `timestampMs`; undefined: the slice's first block. */

@@ -33,7 +33,7 @@ import {
   selectRuns,
   tallyObjects,
 } from './merge-plan.ts';
-import { cachedContent, fetchSlices, type SliceContent } from './slice-contents.ts';
+import { cachedContent, fetchSlices, type SliceContent, type WantedSlice } from './slice-contents.ts';
 
 export interface MergeLimits extends MergePlanLimits {
   /** A merge is due when so many bytes of WAL groups were written since the last one, … */
@@ -229,12 +229,15 @@ export class Merger {
   async #contentsOf(runs: readonly MergeRun[]): Promise<ReadonlyMap<IndexEntry, SliceContent> | undefined> {
     const { limits, logger, find } = this.#options;
     const contents = new Map<IndexEntry, SliceContent>();
-    const stored: IndexEntry[] = [];
+    const stored: WantedSlice[] = [];
     for (const { topicId, partition, entries } of runs) {
+      const open = find(topicId, partition);
+      if (!open) continue;
+      const { epochStarts } = open.index;
       for (const entry of entries) {
-        const cached = find(topicId, partition)?.cachedSlice(entry);
+        const cached = open.cachedSlice(entry);
         if (cached) contents.set(entry, cachedContent(cached));
-        else stored.push(entry);
+        else stored.push({ entry, epochAt: (offset) => epochAt(epochStarts, offset) });
         this.#inputBytes.add(entry.length, cached ? 'cache' : 'store');
       }
     }

@@ -4,7 +4,8 @@
  */
 import type { ByteRange } from '../../../io/object/object-store.ts';
 import { crc32c } from '../../../std/crc32c.ts';
-import { baseOffset, crcFits, lastOffset, maxTimestamp } from '../batch/record-batch.ts';
+import { lastOffset, maxTimestamp } from '../batch/record-batch.ts';
+import { type LeaderEpochAt, storedBatchFault } from '../batch/stored-batch-fault.ts';
 import { wholeBatchBytes } from '../batch/walk-batches.ts';
 import { indexedTimestamp } from '../indexed-timestamp.ts';
 import type { ObjectKey } from '../format/object-keys.ts';
@@ -41,14 +42,19 @@ export function cachedContent({ chunks, crc, sparse }: SliceBuilder): SliceConte
   return { chunks, crc, sparse };
 }
 
-interface Extent extends ByteRange {
-  readonly object: ObjectKey;
-  readonly entries: readonly IndexEntry[];
+export interface WantedSlice {
+  readonly entry: IndexEntry;
+  readonly epochAt: LeaderEpochAt;
 }
 
-export async function fetchSlices(entries: readonly IndexEntry[], options: SliceFetchOptions): Promise<FetchedSlices> {
+interface Extent extends ByteRange {
+  readonly object: ObjectKey;
+  readonly slices: readonly WantedSlice[];
+}
+
+export async function fetchSlices(slices: readonly WantedSlice[], options: SliceFetchOptions): Promise<FetchedSlices> {
   const contents = new Map<IndexEntry, SliceContent>();
-  const extents = extentsOf(entries);
+  const extents = extentsOf(slices);
   let failure: Exclude<FetchedSlices, { kind: 'found' }> | undefined;
   const worker = async () => {
     for (let extent = extents.pop(); extent && !failure; extent = extents.pop()) {
@@ -60,16 +66,17 @@ export async function fetchSlices(entries: readonly IndexEntry[], options: Slice
   return failure ?? { kind: 'found', contents };
 }
 
-function extentsOf(entries: readonly IndexEntry[]): Extent[] {
-  const sorted = [...entries].sort((a, b) => (a.object === b.object ? a.position - b.position : a.object < b.object ? -1 : 1));
-  const extents: { object: ObjectKey; start: number; end: number; entries: IndexEntry[] }[] = [];
-  for (const entry of sorted) {
+function extentsOf(slices: readonly WantedSlice[]): Extent[] {
+  const sorted = [...slices].sort(({ entry: a }, { entry: b }) => (a.object === b.object ? a.position - b.position : a.object < b.object ? -1 : 1));
+  const extents: { object: ObjectKey; start: number; end: number; slices: WantedSlice[] }[] = [];
+  for (const slice of sorted) {
+    const { object, position, length } = slice.entry;
     const last = extents.at(-1);
-    const end = entry.position + entry.length;
-    if (last?.object === entry.object && entry.position - last.end <= maxGapBytes && end - last.start <= maxReadBytes) {
+    const end = position + length;
+    if (last?.object === object && position - last.end <= maxGapBytes && end - last.start <= maxReadBytes) {
       last.end = Math.max(last.end, end);
-      last.entries.push(entry);
-    } else extents.push({ object: entry.object, start: entry.position, end, entries: [entry] });
+      last.slices.push(slice);
+    } else extents.push({ object, start: position, end, slices: [slice] });
   }
   return extents.reverse();
 }
@@ -85,9 +92,10 @@ async function fetchExtent(
     if (read.kind === 'unavailable') return read;
     if (read.kind === 'missing') return { kind: 'damaged', object: extent.object, reason: 'missing' };
     reason = '';
-    for (const entry of extent.entries) {
+    for (const slice of extent.slices) {
+      const { entry } = slice;
       const bytes = read.bytes.subarray(entry.position - extent.start, entry.position - extent.start + entry.length);
-      const checked = await checkSlice(bytes, entry, options.pause);
+      const checked = await checkSlice(bytes, slice, options.pause);
       if (typeof checked === 'string') {
         reason = checked;
         break;
@@ -100,7 +108,7 @@ async function fetchExtent(
 }
 
 /** The slice as it can be written anew, or what is wrong with it. */
-async function checkSlice(bytes: Buffer, entry: IndexEntry, pause: () => Promise<void>): Promise<SliceContent | string> {
+async function checkSlice(bytes: Buffer, { entry, epochAt }: WantedSlice, pause: () => Promise<void>): Promise<SliceContent | string> {
   if (bytes.length !== entry.length) return `the object ends inside the slice at ${entry.position}`;
   const sparse = new SparseIndexBuilder();
   let next = entry.firstOffset;
@@ -108,15 +116,15 @@ async function checkSlice(bytes: Buffer, entry: IndexEntry, pause: () => Promise
   for (let position = 0; position < bytes.length; ) {
     const sizeBytes = wholeBatchBytes(bytes, position);
     if (sizeBytes === 0) return `no whole batch at ${entry.position + position}`;
-    if (!crcFits(bytes, position)) return `CRC of the batch at ${entry.position + position} does not match`;
-    const first = baseOffset(bytes, position);
-    if (first < next || lastOffset(bytes, position) > entry.lastOffset) return `the batch at ${entry.position + position} has offsets out of place`;
-    sparse.add(first, sizeBytes, indexedTimestamp(maxTimestamp(bytes, position)));
+    const fault = storedBatchFault(bytes, position, next, epochAt);
+    if (fault) return `${fault} of the batch at ${entry.position + position} is wrong`;
+    sparse.add(next, sizeBytes, indexedTimestamp(maxTimestamp(bytes, position)));
     next = lastOffset(bytes, position) + 1;
     position += sizeBytes;
     if (position < pauseAt) continue;
     pauseAt = position + bytesPerPause;
     await pause();
   }
+  if (next !== entry.lastOffset + 1) return `the slice at ${entry.position} ends with offset ${next - 1} instead of ${entry.lastOffset}`;
   return { chunks: [bytes], crc: crc32c(bytes), sparse };
 }

@@ -17,6 +17,7 @@ import { openStoredLogReader } from './log/stored-log-reader.ts';
 import { StoredStates } from './log/stored-states.ts';
 import type { TopicLogConfig } from './log/topic-log-config.ts';
 import type { WalEnd } from './log/wal/wal-writer.ts';
+import { EndedIncarnations } from './ownership/ended-incarnations.ts';
 import { beginIncarnation, type NodeIdentity, provePointer } from './ownership/incarnation.ts';
 import { MetadataImage } from './ownership/metadata-image.ts';
 import { OwnedPartitions } from './ownership/owned-partitions.ts';
@@ -47,6 +48,8 @@ export interface BrokerLife {
 }
 
 const parallelReads = 16;
+/** Between two looks for what is left of earlier incarnations. */
+const sweepIntervalMs = 10_000;
 const internalTopics = new Set(['__consumer_offsets', '__transaction_state', '__share_group_state']);
 
 /** Registers an incarnation, takes over this node's past and opens its partitions; resolves when it can serve. */
@@ -118,6 +121,7 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     closeTopic: (topicId, count) => owned.closeTopic(topicId, count),
     checkpoint: () => log.checkpoint(),
   });
+  const endedIncarnations = new EndedIncarnations({ ...reads, meta: io.meta, logger, catalog: log.catalog, intervalMs: Math.max(sweepIntervalMs, limits.collectionDelayMs) });
   const admin = new MetaTopicAdmin({
     meta: io.meta,
     clock: io.clock,
@@ -149,6 +153,7 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
       abort.abort();
       await stored.close();
       await removal.close();
+      await endedIncarnations.close();
       await image.close();
     })();
     return closing;
@@ -170,7 +175,9 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     log.allowCollection(owned.failedCount > 0 ? 'own' : 'everything');
     removal.wake();
     logger.info('incarnation serves', { partitions: log.partitionCount, recovered: past.length, tookMs: Math.round(io.clock.monotonicMs() - startedAtMs) });
-    void afterTakeover(log, past, logger);
+    afterTakeover(log, past, logger)
+      .then(() => endedIncarnations.sweep(past))
+      .catch((error: unknown) => logger.error('the first checkpoint after a takeover failed', { error: String(error) }));
   } catch (error) {
     await close({ graceful: false });
     throw error;

@@ -49,8 +49,11 @@ export type TopicRecord = z.infer<typeof topicRecord>;
 export const partitionRecord = z.object({ owner: incarnation, leaderEpoch: count, state: z.string() });
 export type PartitionRecord = z.infer<typeof partitionRecord>;
 
-/** An earlier incarnation that has not ended: its checkpoint pointer, who claimed it, whether it is fenced (design §4). */
-export const recoveryRecord = z.object({ checkpoint: z.string().optional(), claim: incarnation, fenced: z.boolean() });
+/**
+ * An earlier incarnation: its checkpoint pointer, who claimed it, whether it is fenced (design §4), and whether it has ended:
+ * no partition record names it any more, so that it is never recovered again and its objects may go. The key stays until they are gone.
+ */
+export const recoveryRecord = z.object({ checkpoint: z.string().optional(), claim: incarnation, fenced: z.boolean(), ended: z.boolean().default(false) });
 export type RecoveryRecord = z.infer<typeof recoveryRecord>;
 
 /**

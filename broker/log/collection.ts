@@ -27,6 +27,7 @@ export class Collection {
   readonly #options: CollectionOptions;
   readonly #deleted: Counter;
   #due: Batch[] = [];
+  readonly #waiting = new Set<ObjectKey>();
   #running: Promise<void> | undefined;
   #closed = false;
 
@@ -37,12 +38,14 @@ export class Collection {
   }
 
   get waiting(): number {
-    return this.#due.reduce((sum, { keys }) => sum + keys.length, 0);
+    return this.#waiting.size;
   }
 
   /** A proven checkpoint reaches none of these. */
   add(keys: readonly ObjectKey[]): void {
-    if (keys.length > 0) this.#due.push({ dueAtMs: this.#options.clock.monotonicMs() + this.#options.delayMs, keys });
+    const added = keys.filter((key) => !this.#waiting.has(key));
+    for (const key of added) this.#waiting.add(key);
+    if (added.length > 0) this.#due.push({ dueAtMs: this.#options.clock.monotonicMs() + this.#options.delayMs, keys: added });
   }
 
   /** Deletes what is due; one run at a time. */
@@ -67,6 +70,7 @@ export class Collection {
       const keys = due.slice(i, i + this.#options.batchSize);
       left.push(...(this.#closed ? keys : await this.#delete(keys)));
     }
+    for (const key of due) this.#waiting.delete(key);
     this.add(left);
   }
 

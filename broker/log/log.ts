@@ -229,11 +229,6 @@ export class Log {
     return this.#merger.run();
   }
 
-  /** Objects of an ended incarnation that nothing reaches: found by name, once. */
-  collect(keys: readonly ObjectKey[]): void {
-    this.#collection.add(keys);
-  }
-
   #scheduleTick(): void {
     this.#tick = this.#options.clock.setTimer(this.#options.limits.tickMs, () => {
       if (this.#state !== 'open') return;
@@ -249,10 +244,15 @@ export class Log {
       this.#retentionAtMs = now;
       this.#applyRetention();
     }
-    const due = this.#bytesSinceCheckpoint >= limits.checkpointBytes || (this.#checkpointer.dirty && now - this.#checkpointedAtMs >= limits.checkpointIntervalMs);
+    const due = this.#bytesSinceCheckpoint >= limits.checkpointBytes || (now - this.#checkpointedAtMs >= limits.checkpointIntervalMs && this.#checkpointSaysMore());
     if (due && !this.#checkpointing) this.checkpoint().catch((error: unknown) => logger.error('checkpoint failed', { error: String(error) }));
     this.#merger.runIfDue();
     this.#collection.run().catch((error: unknown) => logger.error('collection failed', { error: String(error) }));
+  }
+
+  /** Something changed, or waits for a checkpoint to be collected. */
+  #checkpointSaysMore(): boolean {
+    return this.#checkpointer.dirty || (this.#collectable !== 'nothing' && this.catalog.hasReleased((key) => this.#mayCollect(key)));
   }
 
   #applyRetention(): void {

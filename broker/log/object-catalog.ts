@@ -62,6 +62,12 @@ export class ObjectCatalog {
     return this.#entries.keys();
   }
 
+  /** Whether there is something to take. */
+  hasReleased(may: (key: ObjectKey) => boolean): boolean {
+    for (const key of this.#released) if (may(key)) return true;
+    return false;
+  }
+
   /** Takes what was released since the last call, of what `may` be deleted. */
   takeReleased(may: (key: ObjectKey) => boolean = () => true): ObjectKey[] {
     const taken: ObjectKey[] = [];

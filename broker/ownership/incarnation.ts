@@ -81,7 +81,7 @@ async function register(incarnation: Incarnation, earlier: NodeRecord | undefine
   const compare: MetaCompare[] = [{ key, modRevision }];
   const then: MetaOperation[] = [{ kind: 'put', key, value }];
   if (earlier) {
-    const claim: RecoveryRecord = { ...(earlier.checkpoint === undefined ? {} : { checkpoint: earlier.checkpoint }), claim: incarnation, fenced: false };
+    const claim: RecoveryRecord = { ...(earlier.checkpoint === undefined ? {} : { checkpoint: earlier.checkpoint }), claim: incarnation, fenced: false, ended: false };
     const recoveryKey = keys.recovery(identity.node, earlier.epoch);
     compare.push({ key: recoveryKey, modRevision: 0 });
     then.push({ kind: 'put', key: recoveryKey, value: JSON.stringify(claim) });

@@ -39,17 +39,20 @@ const retryMs = 200;
  */
 export async function takeOverOwnPast(options: TakeoverOptions): Promise<readonly Incarnation[]> {
   const past = await claimedIncarnations(options);
+  const open = past.filter(({ record }) => !record.ended);
   const sealedStates = new Map<string, ObjectKey>();
-  for (const { incarnation, record } of past) {
+  for (const { incarnation, record } of open) {
     const started = options.clock.monotonicMs();
     const state = await sealIncarnation(incarnation, record.checkpoint as ObjectKey | undefined, options);
     sealedStates.set(incarnationKey(incarnation), state);
     options.logger.info('earlier incarnation sealed', { ...incarnation, tookMs: Math.round(options.clock.monotonicMs() - started) });
   }
   await reassign(sealedStates, 0, options);
-  for (const { incarnation, record } of past) {
-    const markedAt = await markFenced(incarnation, record, options);
+  for (const { incarnation, record } of open) {
+    const markedAt = await mark(incarnation, { ...record, fenced: true }, options);
     await reassign(sealedStates, markedAt, options);
+    // Before anything of it is collected: whoever read its WAL after that would find holes.
+    await mark(incarnation, { ...record, fenced: true, ended: true }, options);
   }
   return past.map(({ incarnation }) => incarnation);
 }
@@ -149,10 +152,10 @@ async function writeRecords(records: readonly WantedRecord[], options: TakeoverO
   }
 }
 
-/** Marks a sealed incarnation fenced; answers the revision of the mark. */
-async function markFenced(incarnation: Incarnation, record: RecoveryRecord, options: TakeoverOptions): Promise<number> {
+/** Marks a sealed incarnation; answers the revision of the mark. */
+async function mark(incarnation: Incarnation, record: RecoveryRecord, options: TakeoverOptions): Promise<number> {
   const key = keys.recovery(incarnation.node, incarnation.epoch);
-  const value = JSON.stringify({ ...record, fenced: true } satisfies RecoveryRecord);
+  const value = JSON.stringify(record);
   for (;;) {
     if (options.signal.aborted) throw new Interrupted('stopped while it recovered');
     try {

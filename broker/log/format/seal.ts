@@ -10,6 +10,9 @@ export interface Seal {
   readonly state: ObjectKey;
 }
 
+/** Footer and trailer: a larger object is no seal. */
+export const maxSealBytes = 512;
+
 export function encodeSeal(seal: Seal): Buffer {
   const writer = new ByteWriter(64);
   writer.u32(seal.sealedBy.node);

@@ -96,6 +96,7 @@ async function life(io: Io): Promise<BrokerLife> {
     clusterId: 'test',
     identity: { node: 0 as NodeId, host: '127.0.0.1', port: 9092, rack: undefined },
     signal: new AbortController().signal,
+    onMayAnswer: () => {},
   });
   begun.push(life);
   return life;

@@ -22,6 +22,7 @@ import { beginIncarnation, type NodeIdentity, provePointer } from './ownership/i
 import { MetadataImage } from './ownership/metadata-image.ts';
 import { OwnedPartitions } from './ownership/owned-partitions.ts';
 import { ProducerIdBlocks } from './ownership/producer-ids.ts';
+import { SelfCheck } from './ownership/self-check.ts';
 import { takeOverOwnPast } from './ownership/takeover.ts';
 import { MetaTopicAdmin } from './ownership/topic-admin.ts';
 import { TopicRemoval } from './ownership/topic-removal.ts';
@@ -34,6 +35,8 @@ export interface BrokerLifeOptions {
   readonly clusterId: string;
   readonly identity: NodeIdentity;
   readonly signal: AbortSignal;
+  /** Whether requests may be answered now changed (see ownership/self-check.ts). */
+  readonly onMayAnswer: (mayAnswer: boolean) => void;
   readonly mutants?: Mutants;
 }
 
@@ -43,6 +46,8 @@ export interface BrokerLife {
   readonly groups: GroupCoordinator;
   /** Settles when this incarnation can write no more. */
   readonly ended: Promise<WalEnd>;
+  /** Another process lives under this node id: this one must not begin another life, or the two would replace each other for ever. */
+  readonly replaced: boolean;
   /** `graceful`: everything appended is stored, with a last checkpoint. Callable twice. */
   close(options: { readonly graceful: boolean }): Promise<void>;
 }
@@ -144,9 +149,25 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     settings: groupSettings(config),
   });
 
+  let replaced = false;
+  const selfCheck = new SelfCheck({
+    clock: io.clock,
+    logger,
+    meta: io.meta,
+    objects: io.objects,
+    self: incarnation,
+    nextToCount: () => log.wal.nextToCount,
+    onSuperseded: (reason, byOwnNode) => {
+      logger.error('this incarnation was replaced', { reason });
+      replaced = byOwnNode;
+      log.retire();
+    },
+    onMayAnswer: options.onMayAnswer,
+  });
   let closing: Promise<void> | undefined;
   const close = ({ graceful }: { readonly graceful: boolean }): Promise<void> => {
     closing ??= (async () => {
+      selfCheck.close();
       await groups.close();
       await log.shutDown({ graceful });
       options.signal.removeEventListener('abort', onAbort);
@@ -191,7 +212,16 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     admin,
     producerIds: new ProducerIdBlocks({ meta: io.meta, clock: io.clock, random: io.random }),
   };
-  return { incarnation, services, groups, ended, close };
+  return {
+    incarnation,
+    services,
+    groups,
+    ended,
+    get replaced() {
+      return replaced;
+    },
+    close,
+  };
 }
 
 /** A first checkpoint frees the next recovery from reading what this one read. */

@@ -4,7 +4,8 @@
  */
 import type { Io } from '../io/io.ts';
 import { sleep } from '../io/clock.ts';
-import type { NodeId } from '../cluster/identifiers.ts';
+import type { Incarnation, NodeId } from '../cluster/identifiers.ts';
+import { keys, nodeRecord, parseRecord } from '../cluster/meta-records.ts';
 import { beginLife, type BrokerLife } from './broker-life.ts';
 import type { BrokerConfig } from './config.ts';
 import type { Mutants } from './log/mutants.ts';
@@ -60,6 +61,10 @@ export async function startBroker(config: BrokerConfig, io: Io, options: BrokerO
       serving = undefined;
       await current.server.close();
       await current.life.close({ graceful: false });
+      if (current.life.replaced || (await isReplaced(io, current.life.incarnation))) {
+        fail(new Error(`another process runs as node ${current.life.incarnation.node}: this one stops. Give every broker its own node.id`));
+        return;
+      }
       while (!abort.signal.aborted && !serving) {
         try {
           serving = await beginServing(config, io, options, abort.signal, fail);
@@ -96,7 +101,9 @@ export async function startBroker(config: BrokerConfig, io: Io, options: BrokerO
 }
 
 async function beginServing(config: BrokerConfig, io: Io, options: BrokerOptions, signal: AbortSignal, fail: (error: Error) => void): Promise<Serving> {
+  let server: KafkaServer | undefined;
   const life = await beginLife({
+    onMayAnswer: (mayAnswer) => server?.setMayAnswer(mayAnswer),
     config,
     io,
     clusterId: options.clusterId,
@@ -110,11 +117,22 @@ async function beginServing(config: BrokerConfig, io: Io, options: BrokerOptions
       ...createHandlers(life.services, { responseMemory, advertised: () => router.advertised() }),
       ...life.groups.handlers(),
     ]);
-    const server = new KafkaServer({ io: life.services.io, config, router, responseMemory, onInvariantBroken: fail });
+    server = new KafkaServer({ io: life.services.io, config, router, responseMemory, onInvariantBroken: fail });
     return { life, server, listeners: await server.start() };
   } catch (error) {
     await life.close({ graceful: false });
     throw error;
+  }
+}
+
+/** Whether a later incarnation of the node is registered: a seal alone does not say who wrote it. */
+async function isReplaced(io: Io, { node, epoch }: Incarnation): Promise<boolean> {
+  try {
+    const entry = await io.meta.get(keys.node(node));
+    const newest = entry && parseRecord(nodeRecord, entry.value);
+    return newest !== undefined && newest.epoch > epoch;
+  } catch {
+    return false;
   }
 }
 

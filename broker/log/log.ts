@@ -275,6 +275,12 @@ export class Log {
     this.#options.onEnd(end);
   }
 
+  /** Another process has taken over: nothing more is served; what was sent settles, then `onEnd` is called. */
+  retire(): void {
+    for (const partition of this.#partitions.values()) partition.close('ended');
+    this.wal.retire();
+  }
+
   /** `graceful`: what was appended is stored and a last checkpoint makes the next start quick. */
   async shutDown(options: { readonly graceful: boolean }): Promise<void> {
     if (this.#state !== 'open') return;

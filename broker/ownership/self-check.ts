@@ -27,7 +27,7 @@ export interface SelfCheckOptions {
   /** The lowest number of the WAL that does not count yet. */
   readonly nextToCount: () => number;
   /** Somebody else has taken over, or a seal stands: this incarnation is over. */
-  readonly onSuperseded: (reason: string) => void;
+  readonly onSuperseded: (reason: string, byOwnNode: boolean) => void;
   /** Whether requests may be answered changed. */
   readonly onMayAnswer: (mayAnswer: boolean) => void;
 }
@@ -108,7 +108,7 @@ export class SelfCheck {
       this.#metaCertainAtMs = now;
       this.#certainAtMs = Math.max(this.#certainAtMs, now);
       const record = entry && parseRecord(nodeRecord, entry.value);
-      if (record && record.epoch > self.epoch) this.#end(`node ${self.node} has begun another life, epoch ${record.epoch}`);
+      if (record && record.epoch > self.epoch) this.#end(`node ${self.node} has begun another life, epoch ${record.epoch}`, true);
     } catch {
       // Silence is what the tick looks at.
     } finally {
@@ -121,10 +121,14 @@ export class SelfCheck {
     this.#probing = true;
     this.#probedAtMs = now;
     try {
-      const key = walKey(self, nextToCount());
-      const tail = await objects.readTail(key, trailerBytes);
-      if (tail.kind === 'unknown' || tail.kind === 'refused') return;
-      if (tail.kind === 'found' && decodeTrailer(tail.bytes, tail.sizeBytes).kind === 'seal') return this.#end(`a seal stands at ${key}`);
+      // Objects of our own whose answers are still out may stand before the seal.
+      for (let number = nextToCount(); ; number++) {
+        const key = walKey(self, number);
+        const tail = await objects.readTail(key, trailerBytes);
+        if (tail.kind === 'unknown' || tail.kind === 'refused') return;
+        if (tail.kind === 'missing') break;
+        if (decodeTrailer(tail.bytes, tail.sizeBytes).kind === 'seal') return this.#end(`a seal stands at ${key}`, false);
+      }
       this.#certainAtMs = Math.max(this.#certainAtMs, now);
       if (this.#asleepAtMs !== undefined && this.#asleepAtMs <= now) {
         this.#asleepAtMs = undefined;
@@ -132,16 +136,16 @@ export class SelfCheck {
       }
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
-      this.#end(`what stands at the end of the own log cannot be read: ${error.message}`);
+      this.#end(`what stands at the end of the own log cannot be read: ${error.message}`, false);
     } finally {
       this.#probing = false;
     }
   }
 
-  #end(reason: string): void {
+  #end(reason: string, byOwnNode: boolean): void {
     if (this.#over) return;
     this.close();
     this.#options.onMayAnswer(false);
-    this.#options.onSuperseded(reason);
+    this.#options.onSuperseded(reason, byOwnNode);
   }
 }

@@ -32,6 +32,8 @@ export interface ConnectionLimits {
 
 /** What all connections of a server share. */
 export interface ConnectionSurroundings {
+  /** While it is closed no request is started: the broker does not know whether it may answer. */
+  readonly gate: { readonly open: boolean };
   readonly clock: Clock;
   readonly router: RequestRouter;
   readonly limits: ConnectionLimits;
@@ -191,7 +193,8 @@ export class KafkaConnection implements ClientConnection, PausedReader {
   }
 
   private mayStart(): boolean {
-    const { limits, responseMemory } = this.around;
+    const { limits, responseMemory, gate } = this.around;
+    if (!gate.open) return false;
     const { exchanges } = this;
     if (this.unsentBytes > (responseMemory.freeBytes === 0 ? 0 : limits.maxUnsentBytes)) return false;
     return exchanges.length === 0 || (exchanges.length < limits.maxInFlight && exchanges.requestBytes < limits.maxRequestBytes);

@@ -40,6 +40,7 @@ export class KafkaServer {
   private readonly options: KafkaServerOptions;
   private readonly metrics: ServerMetrics;
   private readonly around: ConnectionSurroundings;
+  private readonly gate = { open: true };
   private readonly connections = new Set<KafkaConnection>();
   private readonly perHost = new Map<string, number>();
   private readonly listeners: Listener[] = [];
@@ -55,6 +56,7 @@ export class KafkaServer {
     this.metrics = serverMetrics(metrics);
     const requestMemory = new RequestMemory({ limitBytes: config.queuedMaxRequestBytes, reliefMs: MEMORY_RELIEF_MS, clock });
     this.around = {
+      gate: this.gate,
       clock,
       requestMemory,
       router: options.router,
@@ -100,6 +102,12 @@ export class KafkaServer {
   close(): Promise<void> {
     this.stopped ??= this.stop();
     return this.stopped;
+  }
+
+  /** While requests may not be answered they wait, unread, in their connections. */
+  setMayAnswer(mayAnswer: boolean): void {
+    this.gate.open = mayAnswer;
+    if (mayAnswer) for (const connection of this.connections) connection.resume();
   }
 
   get openConnections(): number {

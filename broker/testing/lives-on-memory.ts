@@ -72,7 +72,8 @@ export class LivesOnMemory {
         },
         clusterId: 'test',
         identity: { node: 0 as NodeId, host: '127.0.0.1', port: 9092, rack: undefined },
-        signal: new AbortController().signal,
+        onMayAnswer: () => {},
+    signal: new AbortController().signal,
       }),
     );
     return this.#life;

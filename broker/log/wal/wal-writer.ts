@@ -172,6 +172,15 @@ export class WalWriter {
   }
   readonly #flushWaiters: (() => void)[] = [];
 
+  /** Somebody else has taken over: takes nothing more, settles what was sent, then ends. */
+  retire(): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'ending';
+    for (const group of [...this.#full.splice(0), this.#takeOpen()]) group.settle('not-appended');
+    this.#settleTimer = this.#options.clock.setTimer(this.#limits.settleMs, () => this.#end('unknown', { kind: 'lost', reason: 'taken over by another process' }));
+    this.#countPrefix();
+  }
+
   /** Ends at once: what waits is answered `unknown`. */
   async close(): Promise<void> {
     this.#end('unknown', undefined);
@@ -316,6 +325,7 @@ export class WalWriter {
     if (this.#options.mutants?.has('ack-out-of-order')) for (const upload of this.#uploads.values()) if (upload.durable) upload.group?.settle('durable');
     this.#metrics.inFlight.set(this.#uploads.size);
     for (const resolve of this.#flushWaiters.splice(0)) resolve();
+    if (this.#state === 'ending' && this.#fencedAt === undefined && this.#uploads.size === 0) this.#end('unknown', { kind: 'lost', reason: 'taken over by another process' });
     if (this.#fencedAt !== undefined && this.#nextToCount >= this.#fencedAt) this.#end('not-appended', { kind: 'fenced', number: this.#fencedAt });
   }
 

@@ -126,7 +126,13 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     closeTopic: (topicId, count) => owned.closeTopic(topicId, count),
     checkpoint: () => log.checkpoint(),
   });
-  const endedIncarnations = new EndedIncarnations({ ...reads, meta: io.meta, logger, catalog: log.catalog, intervalMs: Math.max(sweepIntervalMs, limits.collectionDelayMs) });
+  const endedIncarnations = new EndedIncarnations({
+    ...reads,
+    meta: io.meta,
+    logger,
+    catalog: log.catalog,
+    intervalMs: Math.max(sweepIntervalMs, limits.collectionDelayMs),
+  });
   const admin = new MetaTopicAdmin({
     meta: io.meta,
     clock: io.clock,

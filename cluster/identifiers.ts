@@ -5,11 +5,6 @@ export type TopicId = string & { readonly __brand: 'TopicId' };
 /** A broker's stable id, the StatefulSet's ordinal. */
 export type NodeId = number & { readonly __brand: 'NodeId' };
 
-export interface TopicPartition {
-  readonly topicId: TopicId;
-  readonly partition: number;
-}
-
 /** A map key for one partition. */
 export function partitionKey(topicId: TopicId, partition: number): string {
   return `${topicId}/${partition}`;

@@ -58,7 +58,15 @@ export async function beginIncarnation(options: IncarnationOptions): Promise<Inc
 
 /** Object 0, created conditionally: node epochs stay unique even when the metadata store was restored from an old copy. */
 async function createFirstObject(incarnation: Incarnation, options: IncarnationOptions): Promise<boolean> {
-  const object = assembleObject({ kind: 'start', incarnation, number: 0, putId: options.random.bytes(16), content: [], contentBytes: 0, footer: Buffer.alloc(0) });
+  const object = assembleObject({
+    kind: 'start',
+    incarnation,
+    number: 0,
+    putId: options.random.bytes(16),
+    content: [],
+    contentBytes: 0,
+    footer: Buffer.alloc(0),
+  });
   const key = walKey(incarnation, 0);
   const outcome = await untilCertain(options, () => options.objects.create(key, object.body));
   if (outcome.kind === 'created' || options.mutants?.has('reuse-node-epoch')) return true;
@@ -81,7 +89,12 @@ async function register(incarnation: Incarnation, earlier: NodeRecord | undefine
   const compare: MetaCompare[] = [{ key, modRevision }];
   const then: MetaOperation[] = [{ kind: 'put', key, value }];
   if (earlier) {
-    const claim: RecoveryRecord = { ...(earlier.checkpoint === undefined ? {} : { checkpoint: earlier.checkpoint }), claim: incarnation, fenced: false, ended: false };
+    const claim: RecoveryRecord = {
+      ...(earlier.checkpoint === undefined ? {} : { checkpoint: earlier.checkpoint }),
+      claim: incarnation,
+      fenced: false,
+      ended: false,
+    };
     const recoveryKey = keys.recovery(identity.node, earlier.epoch);
     compare.push({ key: recoveryKey, modRevision: 0 });
     then.push({ kind: 'put', key: recoveryKey, value: JSON.stringify(claim) });

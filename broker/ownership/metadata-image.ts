@@ -210,7 +210,13 @@ export class MetadataImage implements ClusterImage {
     const name = key.slice(keys.topics.length);
     const before = this.#topicsByName.get(name);
     if (before && before.topicId !== record.topicId) this.#removeTopic(name);
-    const topic: TopicImage = { name, topicId: record.topicId, partitionCount: record.partitions, config: record.config, internal: this.#options.isInternalTopic(name) };
+    const topic: TopicImage = {
+      name,
+      topicId: record.topicId,
+      partitionCount: record.partitions,
+      config: record.config,
+      internal: this.#options.isInternalTopic(name),
+    };
     this.#topicsByName.set(name, topic);
     this.#topicsById.set(topic.topicId, topic);
     this.#sortedTopics = undefined;

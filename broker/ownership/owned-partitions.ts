@@ -80,7 +80,12 @@ export class OwnedPartitions implements PartitionTable {
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
       this.#failed.add(partitionKey(topicId, partition));
-      logger.error('a partition cannot be opened: its stored state is damaged or missing; nothing of it is deleted', { topicId, partition, state: record.state, reason: error.message });
+      logger.error('a partition cannot be opened: its stored state is damaged or missing; nothing of it is deleted', {
+        topicId,
+        partition,
+        state: record.state,
+        reason: error.message,
+      });
     }
   }
 

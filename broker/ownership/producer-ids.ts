@@ -38,7 +38,10 @@ export class ProducerIdBlocks implements ProducerIds {
         const before = await meta.get(keys.producerIds);
         const start = (before && parseRecord(producerIdsRecord, before.value)?.next) ?? 0;
         const value = JSON.stringify({ next: start + blockSize, attempt: random.bytes(8).toString('hex') });
-        const result = await meta.txn({ compare: [{ key: keys.producerIds, modRevision: before?.modRevision ?? 0 }], then: [{ kind: 'put', key: keys.producerIds, value }] });
+        const result = await meta.txn({
+          compare: [{ key: keys.producerIds, modRevision: before?.modRevision ?? 0 }],
+          then: [{ kind: 'put', key: keys.producerIds, value }],
+        });
         if (!result.committed) continue;
         this.#next = start;
         this.#end = start + blockSize;

@@ -7,7 +7,17 @@ import { type Clock, sleep } from '../../io/clock.ts';
 import type { Logger } from '../../io/logger.ts';
 import { type MetaEntry, type MetaStore, MetaUnavailable, MetaUnknown } from '../../io/meta/meta-store.ts';
 import type { Incarnation, TopicId } from '../../cluster/identifiers.ts';
-import { keys, nodeRecord, type PartitionRecord, parsePartitionKey, parseRecord, parseRecoveryKey, partitionRecord, type RecoveryRecord, recoveryRecord } from '../../cluster/meta-records.ts';
+import {
+  keys,
+  nodeRecord,
+  type PartitionRecord,
+  parsePartitionKey,
+  parseRecord,
+  parseRecoveryKey,
+  partitionRecord,
+  type RecoveryRecord,
+  recoveryRecord,
+} from '../../cluster/meta-records.ts';
 import { Interrupted } from '../log/certain-reads.ts';
 import type { ObjectKey } from '../log/format/object-keys.ts';
 import { type RecoveryOptions, sealIncarnation } from '../log/recovery.ts';
@@ -121,13 +131,19 @@ async function planRecords(entries: readonly MetaEntry[], sealed: ReadonlyMap<st
     if (!id || !record) continue;
     const sealedState = sealed.get(incarnationKey(record.owner));
     if (sealedState) wanted.push({ ...id, key, modRevision, record: await takenOver(id, record, sealedState, options) });
-    else if (incarnationKey(record.owner) === incarnationKey(options.self) && !options.isOpen(id.topicId, id.partition)) wanted.push({ ...id, key, modRevision, record });
+    else if (incarnationKey(record.owner) === incarnationKey(options.self) && !options.isOpen(id.topicId, id.partition))
+      wanted.push({ ...id, key, modRevision, record });
   }
   return wanted;
 }
 
 /** The state object is the new pointer if it knows the record's leader epoch; else the old pointer stays. */
-async function takenOver(id: { readonly topicId: TopicId; readonly partition: number }, record: PartitionRecord, sealedState: ObjectKey, options: TakeoverOptions): Promise<PartitionRecord> {
+async function takenOver(
+  id: { readonly topicId: TopicId; readonly partition: number },
+  record: PartitionRecord,
+  sealedState: ObjectKey,
+  options: TakeoverOptions,
+): Promise<PartitionRecord> {
   const states = await options.states.load(sealedState);
   const known = states.get(`${id.topicId}/${id.partition}`)?.leaderEpoch === record.leaderEpoch;
   return { owner: options.self, leaderEpoch: record.leaderEpoch + 1, state: known ? sealedState : record.state };

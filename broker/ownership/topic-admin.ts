@@ -8,7 +8,15 @@ import { type MetaEntry, type MetaStore, type MetaTxn, type MetaTxnResult, MetaR
 import type { Random } from '../../io/random.ts';
 import type { ClusterImage } from '../../cluster/cluster-image.ts';
 import type { Incarnation, TopicId } from '../../cluster/identifiers.ts';
-import { brokerConfigRecord, keys, type PartitionRecord, parseRecord, type TombstoneRecord, type TopicRecord, topicRecord } from '../../cluster/meta-records.ts';
+import {
+  brokerConfigRecord,
+  keys,
+  type PartitionRecord,
+  parseRecord,
+  type TombstoneRecord,
+  type TopicRecord,
+  topicRecord,
+} from '../../cluster/meta-records.ts';
 import { ErrorCodes } from '../protocol/errors.ts';
 import type { AdminOutcome, NewTopic, TopicAdmin } from '../server/services.ts';
 import type { AcquiredPartition } from './takeover.ts';
@@ -43,7 +51,11 @@ export class MetaTopicAdmin implements TopicAdmin {
     return this.#guard(async () => {
       if (this.#options.image.topicByName(topic.name)) return failure(ErrorCodes.TOPIC_ALREADY_EXISTS, `Topic '${topic.name}' already exists.`);
       const topicId = this.#newTopicId();
-      const intent: MetaEntry = { key: keys.tombstone(topicId), value: JSON.stringify(this.#tombstone(topic.name, topic.partitionCount, 'creating')), modRevision: 0 };
+      const intent: MetaEntry = {
+        key: keys.tombstone(topicId),
+        value: JSON.stringify(this.#tombstone(topic.name, topic.partitionCount, 'creating')),
+        modRevision: 0,
+      };
       await this.#settle({ compare: [], then: [{ kind: 'put', key: intent.key, value: intent.value }] });
       const acquired = await this.#createPartitionRecords(topicId, 0, topic.partitionCount);
       const record: TopicRecord = { topicId, partitions: topic.partitionCount, config: { ...topic.config } };
@@ -64,7 +76,10 @@ export class MetaTopicAdmin implements TopicAdmin {
         return entry !== undefined && parseRecord(topicRecord, entry.value)?.topicId === topicId;
       });
       if (!named.committed) {
-        await this.#settle({ compare: [{ key: intent.key, value: intent.value }], then: [{ kind: 'put', key: intent.key, value: JSON.stringify(this.#tombstone(topic.name, topic.partitionCount, 'deleted')) }] });
+        await this.#settle({
+          compare: [{ key: intent.key, value: intent.value }],
+          then: [{ kind: 'put', key: intent.key, value: JSON.stringify(this.#tombstone(topic.name, topic.partitionCount, 'deleted')) }],
+        });
         this.#options.onTopicDeleted(topicId);
         return failure(ErrorCodes.TOPIC_ALREADY_EXISTS, `Topic '${topic.name}' already exists.`);
       }
@@ -81,7 +96,10 @@ export class MetaTopicAdmin implements TopicAdmin {
       const topic = this.#options.image.topicById(topicId);
       if (!topic) return failure(ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION, 'The topic does not exist.');
       if (partitionCount <= topic.partitionCount) {
-        return failure(ErrorCodes.INVALID_PARTITIONS, `The topic ${topic.name} currently has ${topic.partitionCount} partition(s); ${partitionCount} would not be an increase.`);
+        return failure(
+          ErrorCodes.INVALID_PARTITIONS,
+          `The topic ${topic.name} currently has ${topic.partitionCount} partition(s); ${partitionCount} would not be an increase.`,
+        );
       }
       const acquired = await this.#createPartitionRecords(topicId, topic.partitionCount, partitionCount);
       const grown = await this.#changeTopic(topic.name, topicId, (record) => ({ ...record, partitions: Math.max(record.partitions, partitionCount) }));
@@ -173,10 +191,17 @@ export class MetaTopicAdmin implements TopicAdmin {
     const guard = { key: keys.recovery(self.node, self.epoch), modRevision: 0 };
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
       const present = new Map<string, number>();
-      if (attempt > 0) for (const entry of (await meta.list(keys.partitionsOf((some[0] as AcquiredPartition).topicId))).entries) present.set(entry.key, entry.modRevision);
+      if (attempt > 0)
+        for (const entry of (await meta.list(keys.partitionsOf((some[0] as AcquiredPartition).topicId))).entries) present.set(entry.key, entry.modRevision);
       try {
         const result = await meta.txn({
-          compare: [guard, ...some.map(({ topicId, partition }) => ({ key: keys.partition(topicId, partition), modRevision: present.get(keys.partition(topicId, partition)) ?? 0 }))],
+          compare: [
+            guard,
+            ...some.map(({ topicId, partition }) => ({
+              key: keys.partition(topicId, partition),
+              modRevision: present.get(keys.partition(topicId, partition)) ?? 0,
+            })),
+          ],
           then: some.map(({ topicId, partition, record }) => ({ kind: 'put', key: keys.partition(topicId, partition), value: JSON.stringify(record) })),
         });
         if (result.committed) return;

@@ -50,7 +50,8 @@ export class TopicRemoval {
       try {
         if (!(await this.#pass())) this.#wanted = true;
       } catch (error) {
-        if (!(error instanceof MetaUnavailable) && !(error instanceof MetaUnknown)) logger.error('removing a deleted topic failed, trying again', { error: String(error) });
+        if (!(error instanceof MetaUnavailable) && !(error instanceof MetaUnknown))
+          logger.error('removing a deleted topic failed, trying again', { error: String(error) });
         this.#wanted = true;
       }
       if (this.#wanted) await sleep(clock, retryMs, signal);
@@ -87,7 +88,10 @@ export class TopicRemoval {
   async #markDeleted(entry: MetaEntry, tombstone: TombstoneRecord): Promise<MetaEntry | undefined> {
     if (tombstone.state === 'deleted') return entry;
     const value = JSON.stringify({ ...tombstone, state: 'deleted' } satisfies TombstoneRecord);
-    const result = await this.#options.meta.txn({ compare: [{ key: entry.key, modRevision: entry.modRevision }], then: [{ kind: 'put', key: entry.key, value }] });
+    const result = await this.#options.meta.txn({
+      compare: [{ key: entry.key, modRevision: entry.modRevision }],
+      then: [{ kind: 'put', key: entry.key, value }],
+    });
     return result.committed ? { key: entry.key, value, modRevision: result.revision } : undefined;
   }
 

@@ -3,17 +3,19 @@
  * seed, what was violated, the options, the last lines of the trace, the command that replays it. Exit status 1 then.
  */
 import { execFileSync } from 'node:child_process';
-import { writeFileSync, writeSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type Mutant, mutantNames } from '../../broker/log/mutants.ts';
 import { realBroker } from './real-broker.ts';
 import { type Outcome, simulate } from './simulation.ts';
-import { swarmOptions } from './swarm.ts';
+import { type SimOptions, swarmOptions } from './swarm.ts';
 
-const usage = `usage: run.js [--seed FIRST] [--seeds COUNT] [--twice] [--trace] [--keep] [--lines N] [--mutant NAME]
+const usage = `usage: run.js [--seed FIRST] [--seeds COUNT] [--file PATH] [--twice] [--trace] [--keep] [--lines N] [--mutant NAME]
   --twice   runs every seed twice and compares the hashes of the traces
   --trace   prints all lines of the trace as they happen
-  --keep    writes a failing seed with its options into test/seeds/, where make test replays it for ever
+  --keep    writes a failing seed with its options into test/seeds/open/; when it is mended the file moves up to
+            test/seeds/, where make test replays it for ever
+  --file    replays such a file
   --lines   last lines of the trace to print for a failure (40)
   --mutant  a deliberate bug: ${mutantNames.join(', ')}`;
 
@@ -26,6 +28,7 @@ const { values } = parseArgs({
     keep: { type: 'boolean', default: false },
     lines: { type: 'string', default: '40' },
     mutant: { type: 'string' },
+    file: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -41,7 +44,7 @@ process.exitCode = (await runSeeds()) ? 0 : 1;
 
 async function runSeeds(): Promise<boolean> {
   const first = Number(values.seed ?? 1);
-  const count = Number(values.seeds ?? 1);
+  const count = values.file === undefined ? Number(values.seeds ?? 1) : 1;
   const cpu = process.cpuUsage();
   const totals = new Map<string, number>();
   let failed = 0;
@@ -61,7 +64,7 @@ async function runSeeds(): Promise<boolean> {
   if (count > 1)
     print(
       [...totals]
-        .sort()
+        .sort(([a], [b]) => (a < b ? -1 : 1))
         .map(([name, times]) => `${name}: ${times}`)
         .join(', '),
     );
@@ -70,19 +73,23 @@ async function runSeeds(): Promise<boolean> {
 
 function once(seed: number): Promise<Outcome> {
   const mutants = values.mutant === undefined ? undefined : new Set([values.mutant as Mutant]);
-  return simulate(swarmOptions(seed), { program: realBroker(mutants), print: values.trace ? print : undefined });
+  const options = values.file === undefined ? swarmOptions(seed) : (JSON.parse(readFileSync(values.file, 'utf8')) as { readonly options: SimOptions }).options;
+  return simulate(options, { program: realBroker(mutants), print: values.trace ? print : undefined });
 }
 
 function report(outcome: Outcome): void {
   const { seed } = outcome.options;
   print(`seed ${seed} FAILED at commit ${commit()}`);
-  for (const { name, detail } of outcome.violations.slice(0, 5)) print(`  ${name}: ${detail}`);
-  if (outcome.violations.length > 5) print(`  … ${outcome.violations.length} violations`);
+  const byName = new Map<string, string[]>();
+  for (const { name, detail } of outcome.violations) byName.set(name, [...(byName.get(name) ?? []), detail]);
+  for (const [name, details] of byName) print(`  ${name}${details.length > 1 ? ` (${details.length} times)` : ''}: ${details[0]}`);
   print(`  options: ${JSON.stringify(outcome.options)}`);
-  for (const line of outcome.lastLines.slice(-Number(values.lines))) print(`    ${line}`);
+  const lines = Number(values.lines);
+  for (const line of lines > 0 ? outcome.lastLines.slice(-lines) : []) print(`    ${line}`);
   print(`  replay: make sim SEED=${seed}   (everything: node dist/test/simulation/run.js --seed ${seed} --trace)`);
   if (!values.keep) return;
-  const file = `test/seeds/${seed}-${outcome.violations[0]?.name ?? 'unknown'}.json`;
+  mkdirSync('test/seeds/open', { recursive: true });
+  const file = `test/seeds/open/${seed}-${outcome.violations[0]?.name ?? 'unknown'}.json`;
   writeFileSync(file, `${JSON.stringify({ found: outcome.violations[0], options: outcome.options }, null, 2)}\n`);
   print(`  kept as ${file}`);
 }

@@ -88,7 +88,7 @@ export class Scheduler {
           const stop = this.#step(options.done, options.untilMs);
           if (stop !== undefined) return resolve(stop);
         } catch (error) {
-          return reject(error);
+          return reject(error instanceof Error ? error : new Error(String(error)));
         }
         nextTurn(turn);
       };

@@ -2,7 +2,7 @@
  * A partition's state as it is stored in checkpoints (full), handovers (full) and state objects (derived: a base
  * and the slices after it; design §5).
  */
-import { ByteReader, FormatError } from '../../../std/byte-reader.ts';
+import { type ByteReader, FormatError } from '../../../std/byte-reader.ts';
 import type { ByteWriter } from '../../../std/byte-writer.ts';
 import type { TopicId } from '../../../cluster/identifiers.ts';
 import { decodeKeys, encodeKeys } from './key-list.ts';

@@ -3,8 +3,8 @@
  * WAL groups and stream set objects share this footer; it alone is enough to rebuild indexes and producer
  * states, so recovery never reads records (design §3).
  */
-import { ByteReader, FormatError } from '../../../std/byte-reader.ts';
-import { ByteWriter } from '../../../std/byte-writer.ts';
+import { type ByteReader, FormatError } from '../../../std/byte-reader.ts';
+import type { ByteWriter } from '../../../std/byte-writer.ts';
 import type { TopicId } from '../../../cluster/identifiers.ts';
 import type { ObjectKey } from './object-keys.ts';
 import { decodeMarks, encodeMarks, type SparseMark } from './sparse-index.ts';

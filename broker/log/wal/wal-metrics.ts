@@ -12,7 +12,11 @@ export interface WalMetrics {
 
 export function createWalMetrics(metrics: Metrics): WalMetrics {
   return {
-    uploadSeconds: metrics.histogram('automq_wal_upload_seconds', 'From closing a group to its object being durable', [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10]),
+    uploadSeconds: metrics.histogram(
+      'automq_wal_upload_seconds',
+      'From closing a group to its object being durable',
+      [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10],
+    ),
     groupBytes: metrics.histogram('automq_wal_group_bytes', 'Bytes of records in one WAL object', [1e3, 1e4, 1e5, 5e5, 1e6, 2e6, 4e6, 8e6, 16e6, 32e6]),
     uploadedBytes: metrics.counter('automq_wal_uploaded_bytes_total', 'Bytes of WAL objects that became durable'),
     inFlight: metrics.gauge('automq_wal_uploads_in_flight', 'WAL objects sent and not counted yet'),

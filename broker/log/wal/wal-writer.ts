@@ -177,7 +177,9 @@ export class WalWriter {
     if (this.#state !== 'open') return;
     this.#state = 'ending';
     for (const group of [...this.#full.splice(0), this.#takeOpen()]) group.settle('not-appended');
-    this.#settleTimer = this.#options.clock.setTimer(this.#limits.settleMs, () => this.#end('unknown', { kind: 'lost', reason: 'taken over by another process' }));
+    this.#settleTimer = this.#options.clock.setTimer(this.#limits.settleMs, () =>
+      this.#end('unknown', { kind: 'lost', reason: 'taken over by another process' }),
+    );
     this.#countPrefix();
   }
 
@@ -251,7 +253,15 @@ export class WalWriter {
   #upload(object: AssembledObject, group: OpenGroup | undefined, counted: (counts: boolean) => void): void {
     const { clock, random, objects, incarnation } = this.#options;
     const number = this.#nextNumber++;
-    const upload: Upload = { number, key: walKey(incarnation, number), group, sizeBytes: object.body.sizeBytes, startedAtMs: clock.monotonicMs(), counted, durable: false };
+    const upload: Upload = {
+      number,
+      key: walKey(incarnation, number),
+      group,
+      sizeBytes: object.body.sizeBytes,
+      startedAtMs: clock.monotonicMs(),
+      counted,
+      durable: false,
+    };
     this.#uploads.set(number, upload);
     this.#options.onPlaced(upload.key, object);
     this.#metrics.inFlight.set(this.#uploads.size);
@@ -274,9 +284,11 @@ export class WalWriter {
 
   #onTrouble(upload: Upload, kind: 'unknown' | 'refused', cause: string, attempt: number): void {
     this.#metrics.trouble.add(1, kind);
-    if (attempt === 1 || attempt % 20 === 0) this.#options.logger.warn('WAL upload not confirmed, sending the same bytes again', { key: upload.key, attempt, kind, cause });
+    if (attempt === 1 || attempt % 20 === 0)
+      this.#options.logger.warn('WAL upload not confirmed, sending the same bytes again', { key: upload.key, attempt, kind, cause });
     if (kind !== 'refused') return;
-    if (!this.#refusing) this.#options.logger.error('the object store refuses writes: produce is refused until it accepts them again', { key: upload.key, cause });
+    if (!this.#refusing)
+      this.#options.logger.error('the object store refuses writes: produce is refused until it accepts them again', { key: upload.key, cause });
     this.#refusing = true;
     for (const waiting of this.#uploads.values()) waiting.group?.settle('unknown');
   }
@@ -325,7 +337,8 @@ export class WalWriter {
     if (this.#options.mutants?.has('ack-out-of-order')) for (const upload of this.#uploads.values()) if (upload.durable) upload.group?.settle('durable');
     this.#metrics.inFlight.set(this.#uploads.size);
     for (const resolve of this.#flushWaiters.splice(0)) resolve();
-    if (this.#state === 'ending' && this.#fencedAt === undefined && this.#uploads.size === 0) this.#end('unknown', { kind: 'lost', reason: 'taken over by another process' });
+    if (this.#state === 'ending' && this.#fencedAt === undefined && this.#uploads.size === 0)
+      this.#end('unknown', { kind: 'lost', reason: 'taken over by another process' });
     if (this.#fencedAt !== undefined && this.#nextToCount >= this.#fencedAt) this.#end('not-appended', { kind: 'fenced', number: this.#fencedAt });
   }
 
@@ -346,7 +359,9 @@ export class WalWriter {
     this.#options.logger.warn('this incarnation was sealed by another broker', { number });
     this.#fencedAt = number;
     this.#state = 'ending';
-    this.#settleTimer ??= this.#options.clock.setTimer(this.#limits.settleMs, () => this.#end('not-appended', { kind: 'fenced', number: this.#fencedAt ?? number }));
+    this.#settleTimer ??= this.#options.clock.setTimer(this.#limits.settleMs, () =>
+      this.#end('not-appended', { kind: 'fenced', number: this.#fencedAt ?? number }),
+    );
     this.#countPrefix();
   }
 

@@ -33,6 +33,9 @@ export interface ServingOptions {
   readonly signal?: AbortSignal;
 }
 
+/** One abort signal ends many calls at once; a thousand of them would be a leak. */
+setMaxListeners(1000);
+
 /** What was opened is closed again when a later step fails. */
 export async function startServing(config: BrokerConfig, options: ServingOptions = {}): Promise<Serving> {
   const logger = winstonLogger({ level: config.loggerLevel, format: config.loggerFormat });

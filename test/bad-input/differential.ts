@@ -38,7 +38,9 @@ async function record(): Promise<void> {
     const second = await runCorpus(addressOf(bootstrap), cases, options);
     const unsteady = differences(first.observations, second.observations);
     for (const { name, one, other } of unsteady) console.log(`not steady: ${name}\n  first   ${one.join(' | ')}\n  second  ${other.join(' | ')}`);
-    console.log(`${writeGolden(cases, first.observations)}: ${cases.length} cases, ${unsteady.length} not steady`);
+    console.log(
+      `${writeGolden(corpus, new Map([...(only === undefined ? [] : readGolden()), ...first.observations]))}: ${cases.length} cases, ${unsteady.length} not steady`,
+    );
   } finally {
     await program.stop();
     rmSync(folder, { recursive: true, force: true });

@@ -39,8 +39,16 @@ function creates(): BadInput[] {
     one('assignment to an unknown broker', { numPartitions: -1, replicationFactor: -1, assignments: placed([77]) }),
     one('assignment to no broker', { numPartitions: -1, replicationFactor: -1, assignments: placed([]) }),
     one('assignment to one broker twice', { numPartitions: -1, replicationFactor: -1, assignments: placed([1, 1]) }),
-    one('assignment with a gap', { numPartitions: -1, replicationFactor: -1, assignments: [0, 2].map((partitionIndex) => ({ partitionIndex, brokerIds: [1] })) }),
-    one('assignment of one partition twice', { numPartitions: -1, replicationFactor: -1, assignments: [0, 0].map((partitionIndex) => ({ partitionIndex, brokerIds: [1] })) }),
+    one('assignment with a gap', {
+      numPartitions: -1,
+      replicationFactor: -1,
+      assignments: [0, 2].map((partitionIndex) => ({ partitionIndex, brokerIds: [1] })),
+    }),
+    one('assignment of one partition twice', {
+      numPartitions: -1,
+      replicationFactor: -1,
+      assignments: [0, 0].map((partitionIndex) => ({ partitionIndex, brokerIds: [1] })),
+    }),
     one('assignment of partition −1', { numPartitions: -1, replicationFactor: -1, assignments: [{ partitionIndex: -1, brokerIds: [1] }] }),
     one('unknown setting', config('no.such.setting', '1')),
     one('setting of another type', config('retention.ms', 'soon')),
@@ -64,7 +72,12 @@ function creates(): BadInput[] {
     several('a topic that exists, validate only', ({ topic }) => [newTopic(topic)], true),
     several('one name twice', ({ unknown }) => [newTopic(unknown), newTopic(unknown)]),
     several('names that metrics confuse', ({ unknown }) => [newTopic(`${unknown}.x`), newTopic(`${unknown}_x`)]),
-    several('good and bad together', ({ unknown, topic }) => [newTopic(unknown), newTopic(topic), newTopic('..'), newTopic(`${unknown}-2`, { numPartitions: 0 })]),
+    several('good and bad together', ({ unknown, topic }) => [
+      newTopic(unknown),
+      newTopic(topic),
+      newTopic('..'),
+      newTopic(`${unknown}-2`, { numPartitions: 0 }),
+    ]),
     several('an internal topic', () => [newTopic('__consumer_offsets', { numPartitions: 2 })], true),
   ];
 }
@@ -100,8 +113,13 @@ function grows(): BadInput[] {
 
 function deletes(): BadInput[] {
   type Doomed = NonNullable<RequestInputOf<typeof DeleteTopics>['topics']>[number];
-  const remove = (topics: readonly Doomed[]): Frame => ask(DeleteTopics, 6, { topics, topicNames: [], timeoutMs: 10_000 }, ({ responses }) => `${responses.length} answers`);
-  const one = (name: string, topics: (place: Place) => readonly Doomed[]): BadInput => ({ row: 'B59', name: `DeleteTopics ${name}`, frames: (place) => [remove(topics(place))] });
+  const remove = (topics: readonly Doomed[]): Frame =>
+    ask(DeleteTopics, 6, { topics, topicNames: [], timeoutMs: 10_000 }, ({ responses }) => `${responses.length} answers`);
+  const one = (name: string, topics: (place: Place) => readonly Doomed[]): BadInput => ({
+    row: 'B59',
+    name: `DeleteTopics ${name}`,
+    frames: (place) => [remove(topics(place))],
+  });
   return [
     one('unknown name', ({ unknown }) => [{ name: unknown, topicId: 'A'.repeat(22) }]),
     one('unknown id', () => [{ name: null, topicId: nowhere }]),
@@ -116,7 +134,11 @@ function deletes(): BadInput[] {
       { name: null, topicId },
     ]),
     one('no topics', () => []),
-    { row: 'B59', name: 'DeleteTopics unknown name, v1', frames: ({ unknown }) => [ask(DeleteTopics, 1, { topics: [], topicNames: [unknown, '..', ''], timeoutMs: 10_000 })] },
+    {
+      row: 'B59',
+      name: 'DeleteTopics unknown name, v1',
+      frames: ({ unknown }) => [ask(DeleteTopics, 1, { topics: [], topicNames: [unknown, '..', ''], timeoutMs: 10_000 })],
+    },
   ];
 }
 
@@ -126,7 +148,11 @@ function alters(): BadInput[] {
   const change = (name: string, value: string | null, configOperation = 0): Change => ({ name, configOperation, value });
   const alter = (resources: readonly Resource[], validateOnly = false) => ask(IncrementalAlterConfigs, 1, { resources, validateOnly });
   const of = (place: Place, ...configs: readonly Change[]): Resource => ({ resourceType: 2, resourceName: place.topic, configs });
-  const one = (name: string, ...configs: readonly Change[]): BadInput => ({ row: 'B55', name: `IncrementalAlterConfigs ${name}`, frames: (place) => [alter([of(place, ...configs)])] });
+  const one = (name: string, ...configs: readonly Change[]): BadInput => ({
+    row: 'B55',
+    name: `IncrementalAlterConfigs ${name}`,
+    frames: (place) => [alter([of(place, ...configs)])],
+  });
   const onResources = (name: string, resources: (place: Place) => readonly Resource[]): BadInput => ({
     row: 'B55',
     name: `IncrementalAlterConfigs ${name}`,
@@ -177,7 +203,14 @@ function producerIds(): BadInput[] {
   const one = (name: string, body: Partial<InitBody>, version = 4): BadInput => ({
     row: 'B60',
     name: `InitProducerId ${name}`,
-    frames: () => [ask(InitProducerId, version, { transactionalId: null, transactionTimeoutMs: 60_000, ...body }, ({ producerId, producerEpoch }) => `${producerId >= 0 ? 'a producer id' : producerId}, epoch ${producerEpoch}`)],
+    frames: () => [
+      ask(
+        InitProducerId,
+        version,
+        { transactionalId: null, transactionTimeoutMs: 60_000, ...body },
+        ({ producerId, producerEpoch }) => `${producerId >= 0 ? 'a producer id' : producerId}, epoch ${producerEpoch}`,
+      ),
+    ],
   });
   return [
     ...[0, -1, 2 ** 31 - 1].map((transactionTimeoutMs) => one(`without transactional id, timeout ${transactionTimeoutMs}`, { transactionTimeoutMs })),

@@ -14,7 +14,12 @@ export const headerBytes = 61;
 const timestampMs = 1_700_000_000_000;
 
 export function records(count: number, change: Partial<NewRecord> = {}): NewRecord[] {
-  return Array.from({ length: count }, (_, index) => ({ key: Buffer.from(`k${index}`), value: Buffer.alloc(20, index), timestampMs: timestampMs + index, ...change }));
+  return Array.from({ length: count }, (_, index) => ({
+    key: Buffer.from(`k${index}`),
+    value: Buffer.alloc(20, index),
+    timestampMs: timestampMs + index,
+    ...change,
+  }));
 }
 
 export function batch(change: Partial<NewBatch> = {}): Buffer {

@@ -69,8 +69,18 @@ function limits(): BadInput[] {
     one('B49', 'min bytes 2^31−1', { request: { maxWaitMs: 100, minBytes: 2 ** 31 - 1 } }),
     one('B49', 'min bytes −1', { request: { maxWaitMs: 2_000, minBytes: -1 } }),
     one('B49', 'an error does not wait for min bytes', { partition: { fetchOffset: 99 }, request: { maxWaitMs: 60_000, minBytes: 1_000_000 } }),
-    { row: 'B49', name: 'two partitions, one byte', topic: { partitions: 2 }, frames: (place) => [produce(place), produce(place, { partition: 1 }), fetchBoth(place, 1)] },
-    { row: 'B49', name: 'two partitions, max bytes 0', topic: { partitions: 2 }, frames: (place) => [produce(place), produce(place, { partition: 1 }), fetchBoth(place, 0)] },
+    {
+      row: 'B49',
+      name: 'two partitions, one byte',
+      topic: { partitions: 2 },
+      frames: (place) => [produce(place), produce(place, { partition: 1 }), fetchBoth(place, 1)],
+    },
+    {
+      row: 'B49',
+      name: 'two partitions, max bytes 0',
+      topic: { partitions: 2 },
+      frames: (place) => [produce(place), produce(place, { partition: 1 }), fetchBoth(place, 0)],
+    },
   ];
 }
 
@@ -113,14 +123,19 @@ function many(): BadInput[] {
     {
       row: 'B50',
       name: '100,000 unknown partitions',
-      frames: (place) => [fetch(place, { request: { topics: [{ topic: place.topic, partitions: Array.from({ length: 100_000 }, (_, index) => partition(index + 1)) }] } })],
+      frames: (place) => [
+        fetch(place, { request: { topics: [{ topic: place.topic, partitions: Array.from({ length: 100_000 }, (_, index) => partition(index + 1)) }] } }),
+      ],
     },
     { row: 'B50', name: 'no topics', frames: (place) => [fetch(place, { request: { topics: [] } })] },
     { row: 'B50', name: 'a topic without partitions', frames: (place) => [fetch(place, { request: { topics: [{ topic: place.topic, partitions: [] }] } })] },
     {
       row: 'B50',
       name: 'one byte batch limit with a larger batch',
-      frames: (place) => [produce(place, { records: batch({ records: [{ key: null, value: Buffer.alloc(5_000), timestampMs: 1 }] }) }), fetch(place, { request: { maxBytes: 10 } })],
+      frames: (place) => [
+        produce(place, { records: batch({ records: [{ key: null, value: Buffer.alloc(5_000), timestampMs: 1 }] }) }),
+        fetch(place, { request: { maxBytes: 10 } }),
+      ],
     },
   ];
 }
@@ -133,8 +148,10 @@ function sessions(): BadInput[] {
   });
   const idOf = (answers: readonly unknown[], at = 1) => (answers[at] as ResponseOf<typeof Fetch>).sessionId;
   const open = (version: number) => (place: Place) => fetch(place, { version, request: { sessionEpoch: 0 } });
-  const next = (version: number, sessionEpoch: number, request: Partial<FetchBody> = {}) => (place: Place, answers: readonly unknown[]) =>
-    fetch(place, { version, request: { sessionId: idOf(answers), sessionEpoch, topics: [], ...request } });
+  const next =
+    (version: number, sessionEpoch: number, request: Partial<FetchBody> = {}) =>
+    (place: Place, answers: readonly unknown[]) =>
+      fetch(place, { version, request: { sessionId: idOf(answers), sessionEpoch, topics: [], ...request } });
   const bare = (version: number, sessionId: number, sessionEpoch: number) => (place: Place) => fetch(place, { version, request: { sessionId, sessionEpoch } });
   return [7, 12, 17].flatMap((version) => [
     session('unknown id', version, bare(version, 123_456, 1)),
@@ -155,7 +172,10 @@ function sessions(): BadInput[] {
       next(version, 1, { forgottenTopicsData: [{ topic: place.topic, topicId: place.topicId, partitions: [0] }] })(place, answers),
     ),
     session('adds an unknown topic', version, open(version), (place, answers) =>
-      next(version, 1, { topics: [{ topic: place.unknown, topicId: nowhere, partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 100 }] }] })(place, answers),
+      next(version, 1, { topics: [{ topic: place.unknown, topicId: nowhere, partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 100 }] }] })(
+        place,
+        answers,
+      ),
     ),
   ]);
 }

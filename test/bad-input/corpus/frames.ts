@@ -12,7 +12,17 @@ const innerKeys = { LeaderAndIsr: 4, StopReplica: 5, UpdateMetadata: 6, Controll
 const innerFlexibleKeys = { AlterPartition: 56, Envelope: 58, FetchSnapshot: 59, BrokerRegistration: 62, BrokerHeartbeat: 63, AllocateProducerIds: 67 };
 const innerLateKeys = { ControllerRegistration: 70, AssignReplicasToDirs: 73, UpdateRaftVoter: 82 };
 
-export const frameCases: readonly BadInput[] = [...sizes(), ...otherProtocols(), ...headers(), ...apis(), ...trailing(), ...lengths(), ...tags(), ...strings(), ...ids()];
+export const frameCases: readonly BadInput[] = [
+  ...sizes(),
+  ...otherProtocols(),
+  ...headers(),
+  ...apis(),
+  ...trailing(),
+  ...lengths(),
+  ...tags(),
+  ...strings(),
+  ...ids(),
+];
 
 function one(row: string, name: string, frame: Frame): BadInput {
   return { row, name, frames: () => [frame] };
@@ -31,7 +41,11 @@ function sizes(): BadInput[] {
 
 function otherProtocols(): BadInput[] {
   const clientHello = hex(`16030100c2 010000be0303 ${'5a'.repeat(32)} 20 ${'a5'.repeat(32)} 0004 13011302 0100 0071 ${'00'.repeat(113)}`);
-  const texts = { 'HTTP GET': 'GET / HTTP/1.1\r\nHost: broker\r\n\r\n', 'SSH greeting': 'SSH-2.0-OpenSSH_9.6\r\n', 'PROXY line': 'PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n' };
+  const texts = {
+    'HTTP GET': 'GET / HTTP/1.1\r\nHost: broker\r\n\r\n',
+    'SSH greeting': 'SSH-2.0-OpenSSH_9.6\r\n',
+    'PROXY line': 'PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n',
+  };
   return [
     one('B06', 'TLS ClientHello', nonsense(clientHello)),
     ...Object.entries(texts).map(([name, text]) => one('B06', name, nonsense(Buffer.from(text)))),
@@ -68,7 +82,10 @@ function apis(): BadInput[] {
       one('B08', name, nonsense(rawFrame({ apiKey, version: 0, tags: noTags }, Buffer.alloc(20)))),
     ),
     ...[-1, 5, 99, 32_767].map((version) =>
-      one('B09', `ApiVersions v${version}`, { ...askBytes(ApiVersions, 0, rawFrame({ apiKey: ApiVersions, version, tags: noTags }, hex('0261 0262 00'))), also: versionsTold }),
+      one('B09', `ApiVersions v${version}`, {
+        ...askBytes(ApiVersions, 0, rawFrame({ apiKey: ApiVersions, version, tags: noTags }, hex('0261 0262 00'))),
+        also: versionsTold,
+      }),
     ),
     one('B09', 'ApiVersions v99 without a body', { ...askBytes(ApiVersions, 0, rawFrame({ apiKey: ApiVersions, version: 99 })), also: versionsTold }),
     one('B09', 'ApiVersions v3, no software name', software('', '1')),
@@ -94,7 +111,10 @@ function trailing(): BadInput[] {
       one('B11', `Metadata v${version}, a byte behind the body`, askBytes(Metadata, version, withTrailing(metadata(version), 1))),
       one('B11', `Metadata v${version}, 1 MiB behind the body`, askBytes(Metadata, version, withTrailing(metadata(version), 1 << 20))),
     ]),
-    one('B11', 'ApiVersions v0, 100 bytes behind the body', { ...askBytes(ApiVersions, 0, withTrailing(requestFrame(ApiVersions, 0, {}), 100)), also: versionsTold }),
+    one('B11', 'ApiVersions v0, 100 bytes behind the body', {
+      ...askBytes(ApiVersions, 0, withTrailing(requestFrame(ApiVersions, 0, {}), 100)),
+      also: versionsTold,
+    }),
   ];
 }
 
@@ -153,7 +173,8 @@ function tags(): BadInput[] {
 
 function strings(): BadInput[] {
   const metadata = (name: Buffer) => askBytes(Metadata, 4, rawFrame({ apiKey: Metadata, version: 4 }, int32(1), classicString(name), hex('00')));
-  const flexible = (name: Buffer) => askBytes(Metadata, 9, rawFrame({ apiKey: Metadata, version: 9, tags: noTags }, varint(2), compactString(name), hex('00 00 00 00 00')));
+  const flexible = (name: Buffer) =>
+    askBytes(Metadata, 9, rawFrame({ apiKey: Metadata, version: 9, tags: noTags }, varint(2), compactString(name), hex('00 00 00 00 00')));
   const clientId = (id: Buffer | null) => askBytes(Metadata, 4, rawFrame({ apiKey: Metadata, version: 4, clientId: id }, int32(0), hex('00')));
   return [
     one('B15', 'topic name that is no UTF-8', metadata(hex('61 ff c0 af 62'))),

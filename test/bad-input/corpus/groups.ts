@@ -3,7 +3,8 @@ import { ApiKeys, type RequestInputOf, type ResponseOf } from '../../../broker/p
 import { ask, type BadInput, type Frame, type FrameOrNext, type Place } from '../bad-input.ts';
 import { errorName } from '../observation.ts';
 
-const { JoinGroup, SyncGroup, Heartbeat, LeaveGroup, OffsetCommit, OffsetFetch, FindCoordinator, DescribeGroups, DeleteGroups, ListGroups, OffsetDelete } = ApiKeys;
+const { JoinGroup, SyncGroup, Heartbeat, LeaveGroup, OffsetCommit, OffsetFetch, FindCoordinator, DescribeGroups, DeleteGroups, ListGroups, OffsetDelete } =
+  ApiKeys;
 type JoinBody = RequestInputOf<typeof JoinGroup>;
 type Joined = ResponseOf<typeof JoinGroup>;
 
@@ -69,9 +70,15 @@ function joins(): BadInput[] {
 }
 
 function members(): BadInput[] {
-  const heartbeat = (place: Place, generationId: number, memberId: string, version = 3) => ask(Heartbeat, version, { groupId: place.group, generationId, memberId });
+  const heartbeat = (place: Place, generationId: number, memberId: string, version = 3) =>
+    ask(Heartbeat, version, { groupId: place.group, generationId, memberId });
   const leave = (place: Place, memberIds: readonly string[], groupId = place.group) =>
-    ask(LeaveGroup, 4, { groupId, members: memberIds.map((memberId) => ({ memberId })) }, ({ errorCode, members }) => `${errorName(errorCode)}, ${members.length} members`);
+    ask(
+      LeaveGroup,
+      4,
+      { groupId, members: memberIds.map((memberId) => ({ memberId })) },
+      ({ errorCode, members }) => `${errorName(errorCode)}, ${members.length} members`,
+    );
   return [
     inGroup('B54', 'Heartbeat in an unknown group', (place) => heartbeat(place, 1, 'nobody')),
     inGroup('B54', 'Heartbeat, empty group id', (place) => heartbeat({ ...place, group: '' }, 1, 'nobody')),
@@ -93,7 +100,12 @@ function members(): BadInput[] {
 function syncs(): BadInput[] {
   type SyncBody = RequestInputOf<typeof SyncGroup>;
   const sync = (place: Place, memberId: string, change: Partial<SyncBody> = {}, version = 5) =>
-    ask(SyncGroup, version, { groupId: place.group, generationId: 1, memberId, protocolType: 'consumer', protocolName: 'range', assignments: [], ...change }, ({ assignment }) => `${assignment.length} bytes`);
+    ask(
+      SyncGroup,
+      version,
+      { groupId: place.group, generationId: 1, memberId, protocolType: 'consumer', protocolName: 'range', assignments: [], ...change },
+      ({ assignment }) => `${assignment.length} bytes`,
+    );
   const given = (memberId: string, bytes: number) => ({ memberId, assignment: Buffer.alloc(bytes) });
   return [
     inGroup('B57', 'SyncGroup, unknown group', (place) => sync(place, 'nobody')),
@@ -104,9 +116,13 @@ function syncs(): BadInput[] {
     inOwnGroup('B57', 'SyncGroup, other protocol type', (place, { memberId }) => sync(place, memberId, { protocolType: 'connect' })),
     inOwnGroup('B57', 'SyncGroup, null protocol', (place, { memberId }) => sync(place, memberId, { protocolType: null, protocolName: null })),
     inOwnGroup('B57', 'SyncGroup, null protocol, v4', (place, { memberId }) => sync(place, memberId, { protocolType: null, protocolName: null }, 4)),
-    inOwnGroup('B57', 'SyncGroup, assignment for unknown members', (place, { memberId }) => sync(place, memberId, { assignments: [given('nobody', 3), given(memberId, 5)] })),
+    inOwnGroup('B57', 'SyncGroup, assignment for unknown members', (place, { memberId }) =>
+      sync(place, memberId, { assignments: [given('nobody', 3), given(memberId, 5)] }),
+    ),
     inOwnGroup('B57', 'SyncGroup, only for unknown members', (place, { memberId }) => sync(place, memberId, { assignments: [given('nobody', 3)] })),
-    inOwnGroup('B57', 'SyncGroup, two assignments for one', (place, { memberId }) => sync(place, memberId, { assignments: [given(memberId, 3), given(memberId, 5)] })),
+    inOwnGroup('B57', 'SyncGroup, two assignments for one', (place, { memberId }) =>
+      sync(place, memberId, { assignments: [given(memberId, 3), given(memberId, 5)] }),
+    ),
     inOwnGroup('B57', 'SyncGroup, 10,000 unknown members', (place, { memberId }) =>
       sync(place, memberId, { assignments: Array.from({ length: 10_000 }, (_, index) => given(`nobody-${index}`, 1)) }),
     ),
@@ -144,14 +160,31 @@ function commits(): BadInput[] {
     inGroup('B56', 'OffsetCommit unknown topic id, v10', (place) => commit({ ...place, topicId: 'x'.repeat(21).concat('A') }, {}, {}, 10)),
     inGroup('B56', 'OffsetCommit zero topic id, v10', (place) => commit({ ...place, topicId: 'A'.repeat(22) }, {}, {}, 10)),
     inGroup('B56', 'OffsetCommit 10,000 unknown partitions', (place) =>
-      commit(place, {}, { topics: [{ name: place.topic, partitions: Array.from({ length: 10_000 }, (_, index) => ({ partitionIndex: index + 1, committedOffset: 1, committedMetadata: '' })) }] }),
+      commit(
+        place,
+        {},
+        {
+          topics: [
+            {
+              name: place.topic,
+              partitions: Array.from({ length: 10_000 }, (_, index) => ({ partitionIndex: index + 1, committedOffset: 1, committedMetadata: '' })),
+            },
+          ],
+        },
+      ),
     ),
     inGroup('B56', 'OffsetCommit one partition twice', (place) =>
-      commit(place, {}, { topics: [{ name: place.topic, partitions: [1, 2].map((committedOffset) => ({ partitionIndex: 0, committedOffset, committedMetadata: '' })) }] }),
+      commit(
+        place,
+        {},
+        { topics: [{ name: place.topic, partitions: [1, 2].map((committedOffset) => ({ partitionIndex: 0, committedOffset, committedMetadata: '' })) }] },
+      ),
     ),
     inOwnGroup('B56', 'OffsetCommit of an unknown member', (place) => commit(place, {}, { generationIdOrMemberEpoch: 1, memberId: 'nobody' })),
     inOwnGroup('B56', 'OffsetCommit of another generation', (place, { memberId }) => commit(place, {}, { generationIdOrMemberEpoch: 9, memberId })),
-    inOwnGroup('B56', 'OffsetCommit while the group waits for SyncGroup', (place, { memberId }) => commit(place, {}, { generationIdOrMemberEpoch: 1, memberId })),
+    inOwnGroup('B56', 'OffsetCommit while the group waits for SyncGroup', (place, { memberId }) =>
+      commit(place, {}, { generationIdOrMemberEpoch: 1, memberId }),
+    ),
     inOwnGroup('B56', 'OffsetCommit without member into a group that has some', (place) => commit(place)),
   ];
 }
@@ -162,8 +195,17 @@ function withoutGroupId(): BadInput {
     row: 'B56',
     name: 'OffsetCommit, OffsetFetch, DescribeGroups, DeleteGroups, empty group id',
     frames: ({ topic }) => [
-      ask(OffsetCommit, 8, { groupId: '', memberId: '', topics: [{ name: topic, partitions: [{ partitionIndex: 0, committedOffset: 5, committedMetadata: '' }] }] }),
-      ask(OffsetFetch, 8, { groupId: '', topics: null, groups: [{ groupId: '', topics: [{ name: topic, partitionIndexes: [0] }] }], requireStable: false }, fetchedOffsets),
+      ask(OffsetCommit, 8, {
+        groupId: '',
+        memberId: '',
+        topics: [{ name: topic, partitions: [{ partitionIndex: 0, committedOffset: 5, committedMetadata: '' }] }],
+      }),
+      ask(
+        OffsetFetch,
+        8,
+        { groupId: '', topics: null, groups: [{ groupId: '', topics: [{ name: topic, partitionIndexes: [0] }] }], requireStable: false },
+        fetchedOffsets,
+      ),
       ask(DescribeGroups, 5, { groups: [''] }, describedGroups),
       ask(DeleteGroups, 2, { groupsNames: [''] }),
       ask(DescribeGroups, 5, { groups: [''] }, describedGroups),
@@ -173,22 +215,37 @@ function withoutGroupId(): BadInput {
 
 function fetches(): BadInput[] {
   type Group = NonNullable<RequestInputOf<typeof OffsetFetch>['groups']>[number];
-  const fetch = (groups: readonly Group[], version = 9) => ask(OffsetFetch, version, { groupId: '', topics: null, groups, requireStable: false }, fetchedOffsets);
+  const fetch = (groups: readonly Group[], version = 9) =>
+    ask(OffsetFetch, version, { groupId: '', topics: null, groups, requireStable: false }, fetchedOffsets);
   const old = (groupId: string, name: string, partitionIndexes: readonly number[]) =>
-    ask(OffsetFetch, 5, { groupId, topics: [{ name, partitionIndexes }], groups: [] }, ({ topics }) => (topics ?? []).flatMap(({ partitions }) => partitions.map(({ committedOffset }) => committedOffset)).join(' '));
+    ask(OffsetFetch, 5, { groupId, topics: [{ name, partitionIndexes }], groups: [] }, ({ topics }) =>
+      (topics ?? []).flatMap(({ partitions }) => partitions.map(({ committedOffset }) => committedOffset)).join(' '),
+    );
   return [
     inGroup('B56', 'OffsetFetch unknown group', ({ group, topic }) => fetch([{ groupId: group, topics: [{ name: topic, partitionIndexes: [0, 7, -1] }] }])),
     inGroup('B56', 'OffsetFetch all of an unknown group', ({ group }) => fetch([{ groupId: group, topics: null }])),
-    inGroup('B56', 'OffsetFetch one group twice', ({ group, topic }) => fetch([0, 1].map(() => ({ groupId: group, topics: [{ name: topic, partitionIndexes: [0] }] })))),
+    inGroup('B56', 'OffsetFetch one group twice', ({ group, topic }) =>
+      fetch([0, 1].map(() => ({ groupId: group, topics: [{ name: topic, partitionIndexes: [0] }] }))),
+    ),
     inGroup('B56', 'OffsetFetch no groups', () => fetch([])),
-    inGroup('B56', 'OffsetFetch unknown member and epoch', ({ group, topic }) => fetch([{ groupId: group, memberId: 'nobody', memberEpoch: 5, topics: [{ name: topic, partitionIndexes: [0] }] }])),
+    inGroup('B56', 'OffsetFetch unknown member and epoch', ({ group, topic }) =>
+      fetch([{ groupId: group, memberId: 'nobody', memberEpoch: 5, topics: [{ name: topic, partitionIndexes: [0] }] }]),
+    ),
     inGroup('B56', 'OffsetFetch unknown topic', ({ group, unknown }) => fetch([{ groupId: group, topics: [{ name: unknown, partitionIndexes: [0] }] }])),
     inGroup('B56', 'OffsetFetch v5, unknown group', ({ group, topic }) => old(group, topic, [0, 7])),
     inGroup('B56', 'OffsetFetch v5, empty group id', ({ topic }) => old('', topic, [0])),
-    inGroup('B56', 'OffsetFetch unknown topic id, v10', ({ group }) => fetch([{ groupId: group, topics: [{ topicId: 'x'.repeat(21).concat('A'), partitionIndexes: [0] }] }], 10)),
-    inGroup('B56', 'OffsetFetch zero topic id, v10', ({ group }) => fetch([{ groupId: group, topics: [{ topicId: 'A'.repeat(22), partitionIndexes: [0] }] }], 10)),
-    inGroup('B56', 'OffsetDelete unknown group', ({ group, topic }) => ask(OffsetDelete, 0, { groupId: group, topics: [{ name: topic, partitions: [{ partitionIndex: 0 }] }] })),
-    inGroup('B56', 'OffsetDelete empty group id', ({ topic }) => ask(OffsetDelete, 0, { groupId: '', topics: [{ name: topic, partitions: [{ partitionIndex: 0 }] }] })),
+    inGroup('B56', 'OffsetFetch unknown topic id, v10', ({ group }) =>
+      fetch([{ groupId: group, topics: [{ topicId: 'x'.repeat(21).concat('A'), partitionIndexes: [0] }] }], 10),
+    ),
+    inGroup('B56', 'OffsetFetch zero topic id, v10', ({ group }) =>
+      fetch([{ groupId: group, topics: [{ topicId: 'A'.repeat(22), partitionIndexes: [0] }] }], 10),
+    ),
+    inGroup('B56', 'OffsetDelete unknown group', ({ group, topic }) =>
+      ask(OffsetDelete, 0, { groupId: group, topics: [{ name: topic, partitions: [{ partitionIndex: 0 }] }] }),
+    ),
+    inGroup('B56', 'OffsetDelete empty group id', ({ topic }) =>
+      ask(OffsetDelete, 0, { groupId: '', topics: [{ name: topic, partitions: [{ partitionIndex: 0 }] }] }),
+    ),
   ];
 }
 
@@ -221,8 +278,12 @@ function describes(): BadInput[] {
     inGroup('B54', 'DescribeGroups one group twice', ({ group }) => ask(DescribeGroups, 5, { groups: [group, group] }, describedGroups)),
     inGroup('B54', 'DeleteGroups unknown, twice', ({ group }) => ask(DeleteGroups, 2, { groupsNames: [group, group] })),
     inOwnGroup('B54', 'DeleteGroups with a member', ({ group }) => ask(DeleteGroups, 2, { groupsNames: [group] })),
-    inGroup('B54', 'ListGroups, a state that does not exist', () => ask(ListGroups, 5, { statesFilter: ['Nonsense'], typesFilter: [] }, ({ groups }) => `${groups.length} groups`)),
-    inGroup('B54', 'ListGroups, a type that does not exist', () => ask(ListGroups, 5, { statesFilter: [], typesFilter: ['nonsense'] }, ({ groups }) => `${groups.length} groups`)),
+    inGroup('B54', 'ListGroups, a state that does not exist', () =>
+      ask(ListGroups, 5, { statesFilter: ['Nonsense'], typesFilter: [] }, ({ groups }) => `${groups.length} groups`),
+    ),
+    inGroup('B54', 'ListGroups, a type that does not exist', () =>
+      ask(ListGroups, 5, { statesFilter: [], typesFilter: ['nonsense'] }, ({ groups }) => `${groups.length} groups`),
+    ),
   ];
 }
 

@@ -31,7 +31,11 @@ function found({ topics }: ResponseOf<typeof ListOffsets>): string {
 }
 
 function listOffsets(): BadInput[] {
-  const one = (row: string, name: string, fields: OffsetFields): BadInput => ({ row, name: `ListOffsets ${name}`, frames: (place) => [produce(place), offsetsOf(place, fields)] });
+  const one = (row: string, name: string, fields: OffsetFields): BadInput => ({
+    row,
+    name: `ListOffsets ${name}`,
+    frames: (place) => [produce(place), offsetsOf(place, fields)],
+  });
   const special = [-1, -2, -3, -4, -5, -6, -7, -100];
   return [
     ...[1, 6, 7, 8, 9, 10, 11].flatMap((version) => special.map((timestamp) => one('B52', `v${version}, timestamp ${timestamp}`, { version, timestamp }))),
@@ -59,7 +63,15 @@ function metadata(): BadInput[] {
     name: `Metadata ${name}`,
     frames: (place) => [ask(Metadata, version, body(place), topicsOf)],
   });
-  const names: Readonly<Record<string, string>> = { 'a path': '../..', 'a dot': '.', 'two dots': '..', 'no name': '', '250 characters': 'a'.repeat(250), 'a blank': 'a b', 'no ASCII': 'é' };
+  const names: Readonly<Record<string, string>> = {
+    'a path': '../..',
+    'a dot': '.',
+    'two dots': '..',
+    'no name': '',
+    '250 characters': 'a'.repeat(250),
+    'a blank': 'a b',
+    'no ASCII': 'é',
+  };
   const ask249 = 'a'.repeat(249);
   return [
     ...Object.entries(names).flatMap(([what, name]) => [
@@ -74,11 +86,19 @@ function metadata(): BadInput[] {
     })),
     one('__share_group_state, not to be created', 12, () => ({ topics: [{ name: '__share_group_state' }], allowAutoTopicCreation: false })),
     one('one topic three times', 12, ({ topic }) => ({ topics: [{ name: topic }, { name: topic }, { name: topic }], allowAutoTopicCreation: false })),
-    { row: 'B53', name: 'Metadata no topics, v0 means all', frames: (place) => [{ ...ask(Metadata, 0, { topics: [] }), instead: (answer: ResponseOf<typeof Metadata>) => allTopics(answer, place) }] },
+    {
+      row: 'B53',
+      name: 'Metadata no topics, v0 means all',
+      frames: (place) => [{ ...ask(Metadata, 0, { topics: [] }), instead: (answer: ResponseOf<typeof Metadata>) => allTopics(answer, place) }],
+    },
     one('no topics, v1', 1, () => ({ topics: [] })),
     ...[10, 11, 12, 13].map((version) => one(`null name, zero id, v${version}`, version, () => ({ topics: [{ name: null }], allowAutoTopicCreation: false }))),
-    ...[10, 12].map((version) => one(`name and id, v${version}`, version, ({ topic, topicId }) => ({ topics: [{ name: topic, topicId }], allowAutoTopicCreation: false }))),
-    ...[10, 12].map((version) => one(`unknown id, v${version}`, version, () => ({ topics: [{ name: null, topicId: nowhere }], allowAutoTopicCreation: false }))),
+    ...[10, 12].map((version) =>
+      one(`name and id, v${version}`, version, ({ topic, topicId }) => ({ topics: [{ name: topic, topicId }], allowAutoTopicCreation: false })),
+    ),
+    ...[10, 12].map((version) =>
+      one(`unknown id, v${version}`, version, () => ({ topics: [{ name: null, topicId: nowhere }], allowAutoTopicCreation: false })),
+    ),
     one('an id, v12', 12, ({ topicId }) => ({ topics: [{ name: null, topicId }], allowAutoTopicCreation: false })),
     one('an id and a name of another', 12, ({ topic, topicId }) => ({ topics: [{ name: topic }, { name: null, topicId }], allowAutoTopicCreation: false })),
   ];
@@ -126,9 +146,20 @@ function clusterAndConfigs(): BadInput[] {
   const configs = (name: string, resources: (place: Place) => readonly Resource[]): BadInput => ({
     row: 'B55',
     name: `DescribeConfigs ${name}`,
-    frames: (place) => [ask(DescribeConfigs, 4, { resources: resources(place) }, ({ results }) => `${results.map(({ configs }) => (configs.length > 3 ? 'many' : configs.length)).join(', ')} settings`)],
+    frames: (place) => [
+      ask(
+        DescribeConfigs,
+        4,
+        { resources: resources(place) },
+        ({ results }) => `${results.map(({ configs }) => (configs.length > 3 ? 'many' : configs.length)).join(', ')} settings`,
+      ),
+    ],
   });
-  const resource = (resourceType: number, resourceName: string, configurationKeys: readonly string[] | null = null): Resource => ({ resourceType, resourceName, configurationKeys });
+  const resource = (resourceType: number, resourceName: string, configurationKeys: readonly string[] | null = null): Resource => ({
+    resourceType,
+    resourceName,
+    configurationKeys,
+  });
   return [
     ...[0, 2, 7, -1].map((endpointType) => cluster(`endpoint type ${endpointType}`, { includeClusterAuthorizedOperations: false, endpointType })),
     ...[0, 1, 5, 64, 127, -1].map((type) => configs(`resource type ${type}`, ({ topic }) => [resource(type, topic)])),

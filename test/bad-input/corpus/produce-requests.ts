@@ -70,7 +70,14 @@ function acks(): BadInput[] {
 }
 
 function topics(): BadInput[] {
-  const names = { 'a path': '../..', '250 characters': 'a'.repeat(250), 'a dot': '.', 'no name': '', 'a blank': 'a b', __consumer_offsets: '__consumer_offsets' };
+  const names = {
+    'a path': '../..',
+    '250 characters': 'a'.repeat(250),
+    'a dot': '.',
+    'no name': '',
+    'a blank': 'a b',
+    __consumer_offsets: '__consumer_offsets',
+  };
   return [
     ...Object.entries(names).map(([what, name]) => one('B45', `topic: ${what}`, (place) => produce(place, { name }))),
     one('B45', 'topic: __transaction_state', (place) => produce(place, { name: '__transaction_state' })),
@@ -86,7 +93,9 @@ function partitions(): BadInput[] {
   const twice = (index: number, place: Place) => ({ name: place.topic, partitionData: [{ index, records: batch() }] });
   return [
     one('B45', 'no topics', () => ask(Produce, 9, { acks: -1, timeoutMs: 1000, topicData: [] }, baseOffsets)),
-    one('B45', 'a topic without partitions', (place) => ask(Produce, 9, { acks: -1, timeoutMs: 1000, topicData: [{ name: place.topic, partitionData: [] }] }, baseOffsets)),
+    one('B45', 'a topic without partitions', (place) =>
+      ask(Produce, 9, { acks: -1, timeoutMs: 1000, topicData: [{ name: place.topic, partitionData: [] }] }, baseOffsets),
+    ),
     one('B45', 'one partition twice', (place) =>
       ask(
         Produce,

@@ -2,6 +2,7 @@
  * A broker of this process with the real ways out: stores, sockets, clock, logs, metrics and the HTTP endpoints
  * /metrics, /healthz (the event loop turns) and /readyz (started; an outage of a store later does not change it, design §11).
  */
+import { setMaxListeners } from 'node:events';
 import { startBroker } from '../broker/broker.ts';
 import type { BrokerConfig } from '../broker/config.ts';
 import { type HttpServer, startHttpServer, textAnswer } from '../io/http-server.ts';

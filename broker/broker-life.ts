@@ -89,15 +89,19 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     onEnd: end,
     ...mutantOption,
   });
+  let takenOver = false;
   const image = new MetadataImage({
     meta: io.meta,
     clock: io.clock,
     logger,
     clusterId: options.clusterId,
     isInternalTopic: (name) => internalTopics.has(name),
+    onTopicShown: (topic) => admin.topicShown(topic),
     onTopicRemoved: (topic) => {
       groups.onTopicDeleted(topic.name, topic.topicId);
+      admin.topicRemoved(topic.topicId);
       owned.closeTopic(topic.topicId, topic.partitionCount);
+      if (takenOver) removal.wake();
     },
     onBrokerConfigChanged: () => {},
   });
@@ -200,6 +204,7 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     });
     states.forget();
     log.allowCollection(owned.failedCount > 0 ? 'own' : 'everything');
+    takenOver = true;
     removal.wake();
     logger.info('incarnation serves', { partitions: log.partitionCount, recovered: past.length, tookMs: Math.round(io.clock.monotonicMs() - startedAtMs) });
     afterTakeover(log, past, logger)

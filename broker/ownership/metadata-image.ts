@@ -27,6 +27,8 @@ export interface MetadataImageOptions {
   readonly logger: Logger;
   readonly clusterId: string;
   readonly isInternalTopic: (name: string) => boolean;
+  /** A topic is there, or was changed. */
+  readonly onTopicShown: (topic: TopicImage) => void;
   readonly onTopicRemoved: (topic: TopicImage) => void;
   readonly onBrokerConfigChanged: () => void;
 }
@@ -220,6 +222,7 @@ export class MetadataImage implements ClusterImage {
     this.#topicsByName.set(name, topic);
     this.#topicsById.set(topic.topicId, topic);
     this.#sortedTopics = undefined;
+    this.#options.onTopicShown(topic);
   }
 
   #removeTopic(name: string): void {

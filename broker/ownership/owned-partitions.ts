@@ -63,6 +63,8 @@ export class OwnedPartitions implements PartitionTable {
   async #openOne(acquired: AcquiredPartition): Promise<void> {
     const key = partitionKey(acquired.topicId, acquired.partition);
     if (this.isSettled(acquired.topicId, acquired.partition)) return;
+    const already = this.#opening.get(key);
+    if (already) return already;
     const opening = this.#read(acquired).finally(() => this.#opening.delete(key));
     this.#opening.set(key, opening);
     await opening;

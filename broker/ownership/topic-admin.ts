@@ -4,16 +4,28 @@
  */
 import type { Clock } from '../../io/clock.ts';
 import type { Logger } from '../../io/logger.ts';
-import { type MetaEntry, type MetaStore, type MetaTxn, type MetaTxnResult, MetaRefused, MetaUnavailable, MetaUnknown } from '../../io/meta/meta-store.ts';
+import {
+  type MetaCompare,
+  type MetaEntry,
+  type MetaStore,
+  type MetaTxn,
+  type MetaTxnResult,
+  MetaRefused,
+  MetaUnavailable,
+  MetaUnknown,
+} from '../../io/meta/meta-store.ts';
 import type { Random } from '../../io/random.ts';
-import type { ClusterImage } from '../../cluster/cluster-image.ts';
+import type { ClusterImage, TopicImage } from '../../cluster/cluster-image.ts';
 import type { Incarnation, TopicId } from '../../cluster/identifiers.ts';
 import {
   brokerConfigRecord,
   keys,
   type PartitionRecord,
+  parsePartitionKey,
   parseRecord,
+  partitionRecord,
   type TombstoneRecord,
+  tombstoneRecord,
   type TopicRecord,
   topicRecord,
 } from '../../cluster/meta-records.ts';
@@ -42,70 +54,88 @@ type Failure = Extract<AdminOutcome<object>, { kind: 'error' }>;
 
 export class MetaTopicAdmin implements TopicAdmin {
   readonly #options: MetaTopicAdminOptions;
+  /** Ours by a compare-and-set of our own, opened when the image shows them: whether a name that we wrote is there the answer may not tell. */
+  readonly #unopened = new Map<TopicId, Map<number, AcquiredPartition>>();
 
   constructor(options: MetaTopicAdminOptions) {
     this.#options = options;
   }
 
+  /** The image shows the topic, as new or changed. */
+  topicShown(topic: TopicImage): void {
+    void this.#openShown(topic).catch((error: unknown) =>
+      this.#options.logger.error('partitions of a new topic could not be opened', { topic: topic.name, error: String(error) }),
+    );
+  }
+
+  topicRemoved(topicId: TopicId): void {
+    this.#unopened.delete(topicId);
+  }
+
   async createTopic(topic: NewTopic): Promise<AdminOutcome<{ readonly topicId: TopicId }>> {
     return this.#guard(async () => {
-      if (this.#options.image.topicByName(topic.name)) return failure(ErrorCodes.TOPIC_ALREADY_EXISTS, `Topic '${topic.name}' already exists.`);
+      if (this.#options.image.topicByName(topic.name)) return alreadyExists(topic.name);
       const topicId = this.#newTopicId();
-      const intent: MetaEntry = {
-        key: keys.tombstone(topicId),
-        value: JSON.stringify(this.#tombstone(topic.name, topic.partitionCount, 'creating')),
-        modRevision: 0,
-      };
-      await this.#settle({ compare: [], then: [{ kind: 'put', key: intent.key, value: intent.value }] });
-      const acquired = await this.#createPartitionRecords(topicId, 0, topic.partitionCount);
-      const record: TopicRecord = { topicId, partitions: topic.partitionCount, config: { ...topic.config } };
       const key = keys.topic(topic.name);
+      const intent = { key: keys.tombstone(topicId), value: JSON.stringify(this.#tombstone(topic.name, topic.partitionCount, 'creating')) };
+      // An intent that is applied late must not come back when the name stands: the topic would be taken for a dead creation.
+      const begun = await this.#settle({ compare: [{ key, modRevision: 0 }], then: [{ kind: 'put', ...intent }] });
+      if (!begun.committed) return alreadyExists(topic.name);
+      const acquired = await this.#acquirePartitions(topicId, 0, topic.partitionCount, []);
+      if (!acquired) throw new MetaUnavailable('partition records could not be written');
+      this.#openWhenShown(topicId, acquired);
+      const record: TopicRecord = { topicId, partitions: topic.partitionCount, config: { ...topic.config } };
       // Whoever cleans up after a dead creator changes the intent first, so a name never commits over removed records.
-      const naming: MetaTxn = {
-        compare: [
-          { key, modRevision: 0 },
-          { key: intent.key, value: intent.value },
-        ],
+      const named = await this.#settle({
+        compare: [{ key, modRevision: 0 }, intent],
         then: [
           { kind: 'put', key, value: JSON.stringify(record) },
           { kind: 'delete', key: intent.key },
         ],
-      };
-      const named = await this.#settle(naming, async () => {
-        const entry = await this.#options.meta.get(key);
-        return entry !== undefined && parseRecord(topicRecord, entry.value)?.topicId === topicId;
       });
       if (!named.committed) {
-        await this.#settle({
-          compare: [{ key: intent.key, value: intent.value }],
-          then: [{ kind: 'put', key: intent.key, value: JSON.stringify(this.#tombstone(topic.name, topic.partitionCount, 'deleted')) }],
-        });
-        this.#options.onTopicDeleted(topicId);
-        return failure(ErrorCodes.TOPIC_ALREADY_EXISTS, `Topic '${topic.name}' already exists.`);
+        const deleted = JSON.stringify(this.#tombstone(topic.name, topic.partitionCount, 'deleted'));
+        const given = await this.#settle({ compare: [intent], then: [{ kind: 'put', key: intent.key, value: deleted }], otherwise: [{ kind: 'get', key }] });
+        // Only the name's own transaction removes the intent: the topic may be there after all, and only its answer was lost.
+        if (given.committed || !isTopic(given.reads[0], topicId)) {
+          this.#unopened.delete(topicId);
+          this.#options.onTopicDeleted(topicId);
+          return alreadyExists(topic.name);
+        }
       }
-      await this.#options.image.waitFor(named.revision, imageWaitMs);
-      await this.#options.open(acquired);
-      // Deleted while it was opened: nobody else closes it.
-      if (!this.#options.image.topicById(topicId)) this.#options.closeTopic(topicId, topic.partitionCount);
+      await this.#shown(topicId, named.revision);
       return { kind: 'done', topicId };
     });
   }
 
   async createPartitions(topicId: TopicId, partitionCount: number): Promise<AdminOutcome<object>> {
     return this.#guard(async () => {
-      const topic = this.#options.image.topicById(topicId);
-      if (!topic) return failure(ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION, 'The topic does not exist.');
-      if (partitionCount <= topic.partitionCount) {
-        return failure(
-          ErrorCodes.INVALID_PARTITIONS,
-          `The topic ${topic.name} currently has ${topic.partitionCount} partition(s); ${partitionCount} would not be an increase.`,
-        );
+      for (let attempt = 0; attempt < maxAttempts; attempt++) {
+        const name = this.#options.image.topicById(topicId)?.name;
+        const entry = name === undefined ? undefined : await this.#options.meta.get(keys.topic(name));
+        const record = entry && parseRecord(topicRecord, entry.value);
+        if (!entry || record?.topicId !== topicId) return failure(ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION, 'The topic does not exist.');
+        const { partitions } = record;
+        if (partitionCount <= partitions) {
+          return failure(
+            ErrorCodes.INVALID_PARTITIONS,
+            `The topic ${name} currently has ${partitions} partition(s); ${partitionCount} would not be an increase.`,
+          );
+        }
+        const unchanged = { key: entry.key, modRevision: entry.modRevision };
+        const acquired = await this.#acquirePartitions(topicId, partitions, partitionCount, [unchanged]);
+        if (!acquired) continue;
+        this.#openWhenShown(topicId, acquired);
+        const value = JSON.stringify({ ...record, partitions: partitionCount } satisfies TopicRecord);
+        const grown = await this.#settle({ compare: [unchanged], then: [{ kind: 'put', key: entry.key, value }] }, async () => {
+          const now = await this.#options.meta.get(entry.key);
+          return now?.value === value;
+        });
+        if (!grown.committed) continue;
+        await this.#shown(topicId, grown.revision);
+        return { kind: 'done' };
       }
-      const acquired = await this.#createPartitionRecords(topicId, topic.partitionCount, partitionCount);
-      const grown = await this.#changeTopic(topic.name, topicId, (record) => ({ ...record, partitions: Math.max(record.partitions, partitionCount) }));
-      if (grown.kind === 'error') return grown;
-      await this.#options.open(acquired);
-      return grown;
+      return failure(ErrorCodes.REQUEST_TIMED_OUT, 'The topic kept changing meanwhile; try again.');
     });
   }
 
@@ -144,12 +174,16 @@ export class MetaTopicAdmin implements TopicAdmin {
         const entry = topic && (await meta.get(keys.topic(topic.name)));
         const record = entry && parseRecord(topicRecord, entry.value);
         if (!topic || !entry || record?.topicId !== topicId) return failure(ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION, 'The topic does not exist.');
-        const result = await this.#settle({
+        const deletion: MetaTxn = {
           compare: [{ key: entry.key, modRevision: entry.modRevision }],
           then: [
             { kind: 'delete', key: entry.key },
             { kind: 'put', key: keys.tombstone(topicId), value: JSON.stringify(this.#tombstone(topic.name, record.partitions, 'deleted')) },
           ],
+        };
+        const result = await this.#settle(deletion, async () => {
+          const tombstone = await meta.get(keys.tombstone(topicId));
+          return tombstone !== undefined && parseRecord(tombstoneRecord, tombstone.value)?.state === 'deleted';
         });
         if (!result.committed) continue;
         await image.waitFor(result.revision, imageWaitMs);
@@ -172,44 +206,82 @@ export class MetaTopicAdmin implements TopicAdmin {
     }
   }
 
-  async #createPartitionRecords(topicId: TopicId, from: number, to: number): Promise<AcquiredPartition[]> {
+  /** Writes the records of new partitions while all of `unchanged` holds; undefined when it does not. */
+  async #acquirePartitions(topicId: TopicId, from: number, to: number, unchanged: readonly MetaCompare[]): Promise<readonly AcquiredPartition[] | undefined> {
     const acquired: AcquiredPartition[] = [];
     for (let start = from; start < to; start += recordsPerTxn) {
-      const some: AcquiredPartition[] = [];
-      for (let partition = start; partition < Math.min(to, start + recordsPerTxn); partition++) {
-        some.push({ topicId, partition, record: { owner: this.#options.self, leaderEpoch: 0, state: '' } satisfies PartitionRecord });
-      }
-      await this.#createOrSettle(some);
-      acquired.push(...some);
+      const some = Array.from({ length: Math.min(to - start, recordsPerTxn) }, (_, i) => start + i);
+      const written = await this.#createOrSettle(topicId, some, unchanged);
+      if (!written) return undefined;
+      for (const each of written) acquired.push(each);
     }
     return acquired;
   }
 
-  /** Records of partitions that a growth which failed half-way left behind are taken over by a write on what is there. */
-  async #createOrSettle(some: readonly AcquiredPartition[]): Promise<void> {
+  /** Records that a growth which failed half-way left behind stay as they are: what stands in those partitions is reached by them. */
+  async #createOrSettle(topicId: TopicId, partitions: readonly number[], unchanged: readonly MetaCompare[]): Promise<readonly AcquiredPartition[] | undefined> {
     const { meta, self } = this.#options;
     const guard = { key: keys.recovery(self.node, self.epoch), modRevision: 0 };
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
-      const present = new Map<string, number>();
-      if (attempt > 0)
-        for (const entry of (await meta.list(keys.partitionsOf((some[0] as AcquiredPartition).topicId))).entries) present.set(entry.key, entry.modRevision);
+      const present = attempt === 0 ? new Map<number, MetaEntry>() : await this.#presentRecords(topicId);
+      const wanted = partitions.map((partition) => ({ topicId, partition, record: this.#recordOver(present.get(partition)) }));
       try {
         const result = await meta.txn({
           compare: [
             guard,
-            ...some.map(({ topicId, partition }) => ({
-              key: keys.partition(topicId, partition),
-              modRevision: present.get(keys.partition(topicId, partition)) ?? 0,
-            })),
+            ...unchanged,
+            ...partitions.map((partition) => ({ key: keys.partition(topicId, partition), modRevision: present.get(partition)?.modRevision ?? 0 })),
           ],
-          then: some.map(({ topicId, partition, record }) => ({ kind: 'put', key: keys.partition(topicId, partition), value: JSON.stringify(record) })),
+          then: wanted.map(({ partition, record }) => ({ kind: 'put', key: keys.partition(topicId, partition), value: JSON.stringify(record) })),
         });
-        if (result.committed) return;
+        if (result.committed) return wanted;
       } catch (error) {
         if (!(error instanceof MetaUnknown) || attempt === maxAttempts - 1) throw error;
       }
     }
-    throw new MetaUnavailable('partition records could not be written');
+    return undefined;
+  }
+
+  async #presentRecords(topicId: TopicId): Promise<Map<number, MetaEntry>> {
+    const present = new Map<number, MetaEntry>();
+    for (const entry of (await this.#options.meta.list(keys.partitionsOf(topicId))).entries) {
+      const parsed = parsePartitionKey(entry.key);
+      if (parsed) present.set(parsed.partition, entry);
+    }
+    return present;
+  }
+
+  #recordOver(entry: MetaEntry | undefined): PartitionRecord {
+    const { self } = this.#options;
+    if (!entry) return { owner: self, leaderEpoch: 0, state: '' };
+    const record = parseRecord(partitionRecord, entry.value);
+    if (!record) throw new MetaRefused(`${entry.key} does not fit its schema; mend or remove it`);
+    const isOurs = record.owner.node === self.node && record.owner.epoch === self.epoch;
+    return isOurs ? record : { ...record, owner: self, leaderEpoch: record.leaderEpoch + 1 };
+  }
+
+  #openWhenShown(topicId: TopicId, acquired: readonly AcquiredPartition[]): void {
+    let unopened = this.#unopened.get(topicId);
+    if (!unopened) this.#unopened.set(topicId, (unopened = new Map()));
+    for (const each of acquired) unopened.set(each.partition, each);
+  }
+
+  /** Waits until the image shows the change, and with it the partitions are open. It is durable, and opens by itself, all the same. */
+  async #shown(topicId: TopicId, revision: number): Promise<void> {
+    await this.#options.image.waitFor(revision, imageWaitMs);
+    const topic = this.#options.image.topicById(topicId);
+    if (topic) await this.#openShown(topic);
+  }
+
+  async #openShown({ topicId, partitionCount }: TopicImage): Promise<void> {
+    const unopened = this.#unopened.get(topicId);
+    if (!unopened) return;
+    const shown = [...unopened.values()].filter(({ partition }) => partition < partitionCount);
+    await this.#options.open(shown);
+    for (const { partition } of shown) unopened.delete(partition);
+    if (unopened.size === 0 && this.#unopened.get(topicId) === unopened) this.#unopened.delete(topicId);
+    // Deleted while it was opened: nobody else closes it.
+    if (!this.#options.image.topicById(topicId)) this.#options.closeTopic(topicId, partitionCount);
   }
 
   async #changeTopic(name: string, topicId: TopicId, change: (record: TopicRecord) => TopicRecord): Promise<AdminOutcome<object>> {
@@ -257,6 +329,14 @@ export class MetaTopicAdmin implements TopicAdmin {
 
 function failure(error: Failure['error'], message: string): Failure {
   return { kind: 'error', error, message };
+}
+
+function isTopic(entry: MetaEntry | undefined, topicId: TopicId): boolean {
+  return entry !== undefined && parseRecord(topicRecord, entry.value)?.topicId === topicId;
+}
+
+function alreadyExists(name: string): Failure {
+  return failure(ErrorCodes.TOPIC_ALREADY_EXISTS, `Topic '${name}' already exists.`);
 }
 
 function withChanges(before: Readonly<Record<string, string>>, changes: Readonly<Record<string, string | null>>): Record<string, string> {

@@ -6,7 +6,7 @@ import { type Clock, sleep } from '../../io/clock.ts';
 import type { Logger } from '../../io/logger.ts';
 import { type MetaEntry, type MetaStore, MetaUnavailable, MetaUnknown } from '../../io/meta/meta-store.ts';
 import type { Incarnation, TopicId } from '../../cluster/identifiers.ts';
-import { keys, parseRecord, type TombstoneRecord, tombstoneRecord } from '../../cluster/meta-records.ts';
+import { keys, parseRecord, type TombstoneRecord, tombstoneRecord, topicRecord } from '../../cluster/meta-records.ts';
 
 export interface TopicRemovalOptions {
   readonly meta: MetaStore;
@@ -21,6 +21,9 @@ export interface TopicRemovalOptions {
 
 const recordsPerTxn = 40;
 const retryMs = 1_000;
+/** A tombstone that is worked off once nothing reaches the topic's objects. */
+type Removable = Pick<MetaEntry, 'key' | 'modRevision'>;
+
 /** A topic may have grown while it was being deleted: records past the tombstone's count are looked for by prefix. */
 export class TopicRemoval {
   readonly #options: TopicRemovalOptions;
@@ -61,13 +64,14 @@ export class TopicRemoval {
   /** Whether nothing is left to do. */
   async #pass(): Promise<boolean> {
     const { meta } = this.#options;
-    const removable: MetaEntry[] = [];
+    const removable: Removable[] = [];
     for (const entry of (await meta.list(keys.tombstones)).entries) {
       const topicId = entry.key.slice(keys.tombstones.length) as TopicId;
       const tombstone = parseRecord(tombstoneRecord, entry.value);
       if (!tombstone || !this.#isOurs(tombstone)) continue;
-      const settled = await this.#markDeleted(entry, tombstone);
-      if (!settled) return false;
+      const settled = await this.#markDeleted(entry, tombstone, topicId);
+      if (settled === 'again') return false;
+      if (settled === 'exists') continue;
       this.#options.closeTopic(topicId, tombstone.partitions);
       await this.#removeRecords(topicId);
       removable.push(settled);
@@ -84,15 +88,22 @@ export class TopicRemoval {
     return tombstone.state === 'deleted' || (tombstone.by.node === self.node && tombstone.by.epoch < self.epoch);
   }
 
-  /** By compare-and-set, so that the creator cannot commit the name any more. */
-  async #markDeleted(entry: MetaEntry, tombstone: TombstoneRecord): Promise<MetaEntry | undefined> {
-    if (tombstone.state === 'deleted') return entry;
+  /** By compare-and-set, so that the creator cannot commit the name any more. An intent of a topic that exists came late: it goes, the topic stays. */
+  async #markDeleted({ key, modRevision }: MetaEntry, tombstone: TombstoneRecord, topicId: TopicId): Promise<Removable | 'exists' | 'again'> {
+    if (tombstone.state === 'deleted') return { key, modRevision };
+    const { meta } = this.#options;
+    const name = await meta.get(keys.topic(tombstone.name));
+    const exists = name !== undefined && parseRecord(topicRecord, name.value)?.topicId === topicId;
     const value = JSON.stringify({ ...tombstone, state: 'deleted' } satisfies TombstoneRecord);
-    const result = await this.#options.meta.txn({
-      compare: [{ key: entry.key, modRevision: entry.modRevision }],
-      then: [{ kind: 'put', key: entry.key, value }],
+    const result = await meta.txn({
+      compare: [
+        { key, modRevision },
+        { key: keys.topic(tombstone.name), modRevision: name?.modRevision ?? 0 },
+      ],
+      then: [exists ? { kind: 'delete', key } : { kind: 'put', key, value }],
     });
-    return result.committed ? { key: entry.key, value, modRevision: result.revision } : undefined;
+    if (!result.committed) return 'again';
+    return exists ? 'exists' : { key, modRevision: result.revision };
   }
 
   async #removeRecords(topicId: TopicId): Promise<void> {

@@ -8,6 +8,7 @@ import { ErrorCodes, type ErrorCode } from '../../protocol/errors.ts';
 import { effectiveTopicSetting, normalizedTopicSetting, topicSetting, validateTopicConfig } from '../../topic-config.ts';
 import type { Services } from '../services.ts';
 import { brokerNameProblem, ResourceTypes } from './config-resources.ts';
+import { topicNameProblem } from './topic-names.ts';
 
 export const Operations = { SET: 0, DELETE: 1, APPEND: 2, SUBTRACT: 3 } as const;
 
@@ -79,7 +80,11 @@ async function alterTopic(
 ): Promise<AlterationResult> {
   if (name === '') return refused(ErrorCodes.INVALID_REQUEST, 'Default topic resources are not allowed.');
   const topic = services.image.topicByName(name);
-  if (topic === undefined) return refused(ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION, `The topic '${name}' does not exist.`);
+  if (topic === undefined) {
+    const problem = topicNameProblem(name);
+    if (problem !== undefined) return refused(ErrorCodes.INVALID_TOPIC_EXCEPTION, problem);
+    return refused(ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION, `The topic '${name}' does not exist.`);
+  }
   const outcome = topicChanges(topic.config, config, operations);
   if (outcome.kind === 'refused') return refused(outcome.error, outcome.message);
   const changes = options.replaceAll ? { ...unsetAll(topic.config), ...outcome.changes } : outcome.changes;

@@ -30,13 +30,14 @@ export function deleteTopicsHandler(services: Services): HandlerOf<typeof ApiKey
       if (!services.config.deleteTopicEnable)
         return { responses: asked.map((topic) => refused(topic, apiVersion < 3 ? ErrorCodes.INVALID_REQUEST : ErrorCodes.TOPIC_DELETION_DISABLED, null)) };
       const doubled = doubledKeys(asked.map(keyOf));
+      const alsoById = idsNamedToo(services, asked);
       const told = new Set<string>();
       const responses: TopicResult[] = [];
       for (const topic of asked) {
         const key = keyOf(topic);
-        if (told.has(key)) continue;
+        if (told.has(key) || (topic.name === null && alsoById.has(topic.topicId))) continue;
         told.add(key);
-        const target = targetOf(services, topic, doubled.has(key));
+        const target = targetOf(services, topic, { isDoubled: doubled.has(key), alsoById });
         responses.push('errorCode' in target ? target : await remove(services, target, apiVersion));
       }
       return { responses };
@@ -44,14 +45,29 @@ export function deleteTopicsHandler(services: Services): HandlerOf<typeof ApiKey
   };
 }
 
-function targetOf(services: Services, asked: Asked, isDoubled: boolean): TopicImage | TopicResult {
+interface Repetition {
+  readonly isDoubled: boolean;
+  readonly alsoById: ReadonlySet<string>;
+}
+
+/** Ids of topics that the request names by id and by name. */
+function idsNamedToo(services: Services, asked: readonly Asked[]): ReadonlySet<string> {
+  const ids = new Set(asked.filter(({ name }) => name === null).map(({ topicId }) => topicId));
+  const named = asked.flatMap(({ name }) => (name === null ? [] : [services.image.topicByName(name)?.topicId ?? zeroUuid]));
+  return new Set(named.filter((topicId) => topicId !== zeroUuid && ids.has(topicId)));
+}
+
+function targetOf(services: Services, asked: Asked, { isDoubled, alsoById }: Repetition): TopicImage | TopicResult {
   const { name, topicId } = asked;
   const byId = topicId !== zeroUuid;
   if (name !== null && byId) return refused(asked, ErrorCodes.INVALID_REQUEST, 'You may not specify both topic name and topic id.');
   if (name === null && !byId) return refused(asked, ErrorCodes.INVALID_REQUEST, 'Neither topic name nor id were specified.');
   if (isDoubled) return refused(asked, ErrorCodes.INVALID_REQUEST, byId ? 'Duplicate topic id.' : 'Duplicate topic name.');
   if (byId) return services.image.topicById(topicId as TopicId) ?? refused(asked, ErrorCodes.UNKNOWN_TOPIC_ID, 'This server does not host this topic ID.');
-  return services.image.topicByName(name ?? '') ?? refused(asked, ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION, 'This server does not host this topic-partition.');
+  const topic = services.image.topicByName(name ?? '');
+  if (topic === undefined) return refused(asked, ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION, 'This server does not host this topic-partition.');
+  if (!alsoById.has(topic.topicId)) return topic;
+  return refused({ name, topicId: topic.topicId }, ErrorCodes.INVALID_REQUEST, 'The provided topic name maps to an ID that was already supplied.');
 }
 
 async function remove(services: Services, topic: TopicImage, apiVersion: number): Promise<TopicResult> {

@@ -23,7 +23,7 @@ export function describeTopicPartitionsHandler(services: Services): HandlerOf<ty
 
 function describe(services: Services, request: DescribeRequest): DescribeResponse {
   const { cursor } = request;
-  if (cursor !== null && cursor.partitionIndex < 0) {
+  if (cursor !== null && (cursor.partitionIndex < 0 || (request.topics.length > 0 && !request.topics.some(({ name }) => name === cursor.topicName)))) {
     return { topics: request.topics.map(({ name }) => ({ errorCode: ErrorCodes.INVALID_REQUEST, name, topicId: zeroUuid, partitions: [] })) };
   }
   let left = Math.max(1, Math.min(services.config.maxRequestPartitionSizeLimit, request.responsePartitionLimit));

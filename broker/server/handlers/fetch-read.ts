@@ -13,6 +13,8 @@ import { accessPartition, leaderEpochError, topicOf, unknownTopicError, type Lea
 export interface ReadLimits {
   readonly isolation: ReadOptions['isolation'];
   readonly maxBytes: number;
+  /** The version of the request names topics by id. */
+  readonly topicsById: boolean;
 }
 
 /** What the answer says of one partition. */
@@ -87,7 +89,7 @@ class Pass {
   private visit(target: FetchTarget): FetchedPartition {
     const fetched = emptyPartition(target);
     const topic = this.topicFor(target);
-    if (topic === undefined) return this.refuse(fetched, unknownTopicError(target.topicId));
+    if (topic === undefined) return this.refuse(fetched, unknownTopicError(this.limits.topicsById));
     const access = accessPartition(this.services, topic.topicId, target.partition);
     if (access.kind === 'open') this.check(fetched, access.log);
     else if (access.kind === 'opening') {
@@ -112,11 +114,13 @@ class Pass {
       return;
     }
     this.describe(fetched, log);
-    if (target.fetchOffset < log.logStartOffset || target.fetchOffset > log.logEndOffset) {
+    const beforeStart = target.fetchOffset < log.logStartOffset;
+    // A client past the end learns where its epoch ended; only without an epoch is it out of range.
+    if (target.lastFetchedEpoch >= 0 && !beforeStart && this.diverges(fetched, log)) return;
+    if (beforeStart || target.fetchOffset > log.logEndOffset) {
       this.refuse(fetched, ErrorCodes.OFFSET_OUT_OF_RANGE);
       return;
     }
-    if (target.lastFetchedEpoch >= 0 && this.diverges(fetched, log)) return;
     this.logs.push(log);
     const bound = this.limits.isolation === 'committed' ? log.lastStableOffset : log.highWatermark;
     const nothingYet = this.sizeBytes === 0 && this.reads.length === 0;

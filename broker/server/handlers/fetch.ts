@@ -27,6 +27,7 @@ const CONSUMER_REPLICA_ID = -1;
 const DEBUGGING_REPLICA_ID = -2;
 /** Longest long poll; clients ask for half a second. */
 const MAX_WAIT_MS = 300_000;
+const FIRST_VERSION_WITH_TOPIC_IDS = 13;
 const FIRST_VERSION_WITH_LEADERS = 16;
 const MAX_SESSION_PARTITIONS = 1_000_000;
 
@@ -61,13 +62,14 @@ function fetch(
   if (opened.kind === 'error') return { errorCode: opened.error, responses: [] };
   const maxBytes = Math.max(0, Math.min(request.maxBytes, services.config.fetchMaxBytes, memory.freeBytes));
   const isolation = request.isolationLevel === READ_COMMITTED ? 'committed' : 'uncommitted';
+  const limits = { isolation, maxBytes, topicsById: context.apiVersion >= FIRST_VERSION_WITH_TOPIC_IDS } as const;
   const pass = fetchWhenReady({
     clock: services.io.clock,
     connection: context.connection,
     minBytes: Math.min(request.minBytes, maxBytes),
     maxWaitMs: Math.min(request.maxWaitMs, MAX_WAIT_MS),
     openingWaitMs: services.config.partitionOpeningWaitMs,
-    read: () => readPass(services, opened.targets, { isolation, maxBytes }, (bytes) => memory.change(0, bytes)),
+    read: () => readPass(services, opened.targets, limits, (bytes) => memory.change(0, bytes)),
   });
   const answer = (done: ReadPass | undefined) =>
     done === undefined ? noAnswer : answerOf(services, opened, done, { isolation, apiVersion: context.apiVersion });

@@ -30,7 +30,8 @@ export function metadataHandler(services: Services): HandlerOf<typeof ApiKeys.Me
     maxVersion: 13,
     concurrency: 'serial',
     handle(request, context) {
-      if (context.apiVersion < 12 && request.topics?.some((topic) => topic.name === null) === true) return refused(request, ErrorCodes.INVALID_REQUEST);
+      if (context.apiVersion < 12 && request.topics?.some((topic) => topic.name === null || topic.topicId !== zeroUuid) === true)
+        return refused(request, ErrorCodes.INVALID_REQUEST);
       const missing = missingNames(services, request, context);
       if (missing.length === 0) return answerOf(services, request, context);
       return creation.create(missing).then(() => answerOf(services, request, context));
@@ -75,7 +76,7 @@ function askedTopics(services: Services, request: MetadataRequest, operations: n
     if (topic !== undefined) topics.push(describeTopic(services, topic, operations));
     else
       topics.push({
-        errorCode: topicId === zeroUuid ? missingTopicError(name ?? '') : unknownTopicError(topicId),
+        errorCode: topicId === zeroUuid ? missingTopicError(name ?? '') : unknownTopicError(true),
         name: topicId === zeroUuid ? name : null,
         topicId,
         partitions: [],

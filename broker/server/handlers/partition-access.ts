@@ -21,9 +21,9 @@ export function topicOf(services: Services, name: string, topicId: string): Topi
   return topicId === zeroUuid ? services.image.topicByName(name) : services.image.topicById(topicId as TopicId);
 }
 
-/** The error for a topic that `topicOf` did not find. */
-export function unknownTopicError(topicId: string): ErrorCode {
-  return topicId === zeroUuid ? ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION : ErrorCodes.UNKNOWN_TOPIC_ID;
+/** The error for a topic that `topicOf` did not find; `byId`: the version of the request names topics by id. */
+export function unknownTopicError(byId: boolean): ErrorCode {
+  return byId ? ErrorCodes.UNKNOWN_TOPIC_ID : ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION;
 }
 
 export function accessPartition(services: Services, topicId: TopicId, partition: number): PartitionAccess {

@@ -43,6 +43,7 @@ const ATTRIBUTES_POSITION = 21;
 const TRANSACTIONAL_FLAG = 0x10;
 const noErrors: readonly never[] = [];
 const UNANSWERED_WAIT_MS = 30_000;
+const FIRST_VERSION_WITH_TOPIC_IDS = 13;
 
 export function produceHandler(services: Services): HandlerOf<typeof ApiKeys.Produce> {
   return {
@@ -63,7 +64,7 @@ function produce(services: Services, request: ProduceRequest, context: RequestCo
     const topic = topicOf(services, topicData.name, topicData.topicId);
     const partitionResponses = topicData.partitionData.map(({ index, records }) => {
       const answer = emptyAnswer(index, topic);
-      if (topic === undefined) answer.errorCode = unknownTopicError(topicData.topicId);
+      if (topic === undefined) answer.errorCode = unknownTopicError(context.apiVersion >= FIRST_VERSION_WITH_TOPIC_IDS);
       else appendTo({ services, context, wait, topic }, answer, records);
       return answer;
     });

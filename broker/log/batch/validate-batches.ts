@@ -46,6 +46,8 @@ export interface RejectedBatches {
 /** Bytes that are needed to see the magic. */
 const bytesUpToMagic = 17;
 const smallestRecordBytes = 14;
+/** Of magic 2: its length, attributes, both deltas, two lengths and the header count, a byte each. */
+const smallestRecordBytesOfBatch = 7;
 const knownFlags = header.compressionMask | header.logAppendTimeFlag | header.transactionalFlag | header.controlFlag;
 
 /** Changes timestamp type and maximum timestamp in place where the topic wants it. */
@@ -73,7 +75,7 @@ function validateClientBatch(records: Buffer, options: ValidationOptions): Valid
   const fault = sizeOrCrcFault(batch, 0, batch.length, options.config.maxMessageBytes);
   if (fault !== undefined) return fault;
   const summary = summarizeBatch(batch, 0);
-  return headerFault(summary) ?? validateTimestampsAndRecords(batch, summary, options);
+  return headerFault(summary) ?? countFault(summary, batch.length) ?? validateTimestampsAndRecords(batch, summary, options);
 }
 
 function validateCoordinatorBatches(records: Buffer, options: ValidationOptions): ValidationOutcome {
@@ -137,6 +139,13 @@ function headerFault(batch: BatchSummary): RejectedBatches | undefined {
   if (producerId > Number.MAX_SAFE_INTEGER) return invalid('The producer id was not given out by this cluster');
   if (producerId <= header.noProducerId && isTransactional(batch)) return invalid('A transactional record batch needs a producer id');
   return undefined;
+}
+
+/** Without reading the records: more than could be there would use up offsets by the billion. */
+function countFault({ attributes, recordCount }: BatchSummary, sizeBytes: number): RejectedBatches | undefined {
+  const isCompressed = (attributes & header.compressionMask) !== codecs.uncompressed;
+  if (isCompressed || recordCount * smallestRecordBytesOfBatch <= sizeBytes - header.batchHeaderBytes) return undefined;
+  return invalid(`A record batch of ${sizeBytes} bytes cannot hold ${recordCount} records`);
 }
 
 function validateTimestampsAndRecords(records: Buffer, batch: BatchSummary, options: ValidationOptions): ValidationOutcome {

@@ -2,7 +2,7 @@
  * The corpus against real brokers:
  *   node dist/test/bad-input/differential.js record              starts Apache Kafka, writes test/golden/bad-input/
  *   node dist/test/bad-input/differential.js compare HOST:PORT   that broker against the recorded answers; ends with 1 when they differ
- *   node dist/test/bad-input/differential.js document HOST:PORT  the same, written as docs/bad-input.md
+ *   node dist/test/bad-input/differential.js document            writes docs/bad-input.md
  * An argument `only=B31` picks the cases whose name holds it.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { startKafka } from '../lab/kafka.ts';
 import { caseName } from './bad-input.ts';
 import { corpus } from './corpus/corpus.ts';
+import { writeDocument } from './document.ts';
 import { readGolden, writeGolden } from './golden.ts';
 import type { Observation } from './observation.ts';
 import { type CorpusRun, runCorpus } from './run-corpus.ts';
@@ -23,8 +24,9 @@ const options = { patienceMs: 5_000, silenceMs: 700, parallel: 8 };
 
 if (command === 'record') await record();
 else if (command === 'compare' && target) process.exitCode = (await compare(addressOf(target))) > 0 ? 1 : 0;
+else if (command === 'document') console.log(writeDocument());
 else {
-  console.error('usage: differential.js record | compare HOST:PORT | document HOST:PORT   [only=TEXT]');
+  console.error('usage: differential.js record | compare HOST:PORT | document   [only=TEXT]');
   process.exitCode = 2;
 }
 
@@ -50,8 +52,7 @@ async function record(): Promise<void> {
 async function compare(address: Address): Promise<number> {
   const run = await runCorpus(address, cases, options);
   tell(run);
-  const golden = readGolden();
-  const found = differences(golden, run.observations);
+  const found = differences(readGolden(), run.observations);
   for (const { name, one, other } of found) console.log(`${name}\n  Kafka  ${one.join(' | ')}\n  here   ${other.join(' | ')}`);
   console.log(`${found.length} differences in ${cases.length} cases`);
   return found.length;

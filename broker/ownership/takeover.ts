@@ -58,11 +58,11 @@ export async function takeOverOwnPast(options: TakeoverOptions): Promise<readonl
     options.logger.info('earlier incarnation sealed', { ...incarnation, tookMs: Math.round(options.clock.monotonicMs() - started) });
   }
   await reassign(sealedStates, 0, options);
-  for (const { incarnation, record } of open) {
-    const markedAt = await mark(incarnation, { ...record, fenced: true }, options);
-    await reassign(sealedStates, markedAt, options);
+  for (const claimed of open) {
+    const fenced = await mark(claimed, { fenced: true }, options);
+    await reassign(sealedStates, fenced.revision, options);
     // Before anything of it is collected: whoever read its WAL after that would find holes.
-    await mark(incarnation, { ...record, fenced: true, ended: true }, options);
+    await mark(fenced, { fenced: true, ended: true }, options);
   }
   return past.map(({ incarnation }) => incarnation);
 }
@@ -82,7 +82,13 @@ function incarnationKey({ node, epoch }: Incarnation): string {
   return `${node}/${epoch}`;
 }
 
-async function claimedIncarnations(options: TakeoverOptions): Promise<{ readonly incarnation: Incarnation; readonly record: RecoveryRecord }[]> {
+interface Claimed {
+  readonly incarnation: Incarnation;
+  readonly record: RecoveryRecord;
+  readonly modRevision: number;
+}
+
+async function claimedIncarnations(options: TakeoverOptions): Promise<Claimed[]> {
   const notOlderThan = await registeredAt(options);
   let list = await certain(options, () => options.meta.list(`${keys.recoveries}${options.self.node}/`));
   while (list.revision < notOlderThan) {
@@ -90,11 +96,11 @@ async function claimedIncarnations(options: TakeoverOptions): Promise<{ readonly
     list = await certain(options, () => options.meta.list(`${keys.recoveries}${options.self.node}/`));
   }
   const { entries } = list;
-  const found: { incarnation: Incarnation; record: RecoveryRecord }[] = [];
-  for (const { key, value } of entries) {
+  const found: Claimed[] = [];
+  for (const { key, value, modRevision } of entries) {
     const incarnation = parseRecoveryKey(key);
     const record = parseRecord(recoveryRecord, value);
-    if (incarnation && record) found.push({ incarnation, record });
+    if (incarnation && record) found.push({ incarnation, record, modRevision });
     else options.logger.error('a recovery record does not fit its schema and is ignored', { key });
   }
   return found.sort((a, b) => a.incarnation.epoch - b.incarnation.epoch);
@@ -168,14 +174,29 @@ async function writeRecords(records: readonly WantedRecord[], options: TakeoverO
   }
 }
 
-/** Marks a sealed incarnation; answers the revision of the mark. */
-async function mark(incarnation: Incarnation, record: RecoveryRecord, options: TakeoverOptions): Promise<number> {
-  const key = keys.recovery(incarnation.node, incarnation.epoch);
-  const value = JSON.stringify(record);
-  for (;;) {
+/**
+ * Marks a sealed incarnation; answers a revision at which the mark stands. By compare-and-set: a write that is applied late must
+ * not take back that it has ended, for what is collected cannot be recovered again.
+ */
+async function mark(claimed: Claimed, marks: Partial<RecoveryRecord>, options: TakeoverOptions): Promise<Claimed & { readonly revision: number }> {
+  const key = keys.recovery(claimed.incarnation.node, claimed.incarnation.epoch);
+  for (let { record, modRevision } = claimed; ; ) {
     if (options.signal.aborted) throw new Interrupted('stopped while it recovered');
     try {
-      return (await options.meta.txn({ compare: [], then: [{ kind: 'put', key, value }] })).revision;
+      const wanted = { ...record, ...marks };
+      const { committed, revision, reads } = await options.meta.txn({
+        compare: [{ key, modRevision }],
+        then: [{ kind: 'put', key, value: JSON.stringify(wanted) }],
+        otherwise: [{ kind: 'get', key }],
+      });
+      if (committed) return { ...claimed, record: wanted, modRevision: revision, revision };
+      const [entry] = reads;
+      const stands = entry && parseRecord(recoveryRecord, entry.value);
+      // Only what has ended is removed.
+      if (!stands) return { ...claimed, record: wanted, modRevision, revision };
+      if (stands.fenced && (stands.ended || !marks.ended)) return { ...claimed, record: stands, modRevision: entry.modRevision, revision };
+      record = stands;
+      modRevision = entry.modRevision;
     } catch (error) {
       if (!(error instanceof MetaUnknown) && !(error instanceof MetaUnavailable)) throw error;
       await sleep(options.clock, retryMs, options.signal);

@@ -3,6 +3,7 @@
 # The npm package `node` brings them. Its install script must run, and where it did not, the old Node would be started silently:
 # hence the look at process.version.
 set -euo pipefail
+failed=0
 for major in ${NODES:-22 24}; do
   binary=$(npx -y --ignore-scripts=false --loglevel=error "node@$major" -e 'console.log(process.execPath)')
   version=$("$binary" -p process.version)
@@ -13,5 +14,6 @@ for major in ${NODES:-22 24}; do
       exit 1
       ;;
   esac
-  PATH=$(dirname "$binary"):$PATH "$binary" --test "$@"
+  PATH=$(dirname "$binary"):$PATH "$binary" --test "$@" || failed=1
 done
+exit $failed

@@ -62,7 +62,7 @@ describe('collection', () => {
     for (let i = 0; i < 3; i++) await on.append(partition, 100);
     await on.until(partition.deleteRecordsBefore(3));
     await on.checkpoint();
-    on.log.allowCollection('everything');
+    on.log.allowCollection(() => 'everything');
     await on.rest(10_000);
     assert.equal((await on.keys()).length, 5, 'the checkpoint is older than the permission');
     const groups = (await on.keys()).filter((key) => key < on.pointer!);

@@ -84,7 +84,7 @@ export class Log {
   #checkpointedAtMs: number;
   #retentionAtMs: number;
   #checkpointing: Promise<boolean> | undefined;
-  #collectable: 'nothing' | 'own' | 'everything' = 'nothing';
+  #collectable: () => 'nothing' | 'own' | 'everything' = () => 'nothing';
   #state: 'open' | 'closing' | 'closed' = 'open';
 
   constructor(options: LogOptions) {
@@ -213,13 +213,15 @@ export class Log {
   /**
    * Nothing is collected before this: what a takeover has yet to open may need objects that nothing reaches so far.
    * `own`: some partitions could not be opened; what they may need (state objects, earlier incarnations' objects) stays.
+   * Asked anew for each checkpoint.
    */
-  allowCollection(collectable: 'own' | 'everything'): void {
+  allowCollection(collectable: () => 'own' | 'everything'): void {
     this.#collectable = collectable;
   }
 
   #mayCollect(key: ObjectKey): boolean {
-    if (this.#collectable !== 'own') return this.#collectable === 'everything';
+    const collectable = this.#collectable();
+    if (collectable !== 'own') return collectable === 'everything';
     const { incarnation } = this.#options;
     return (key.startsWith(walPrefix(incarnation)) || key.startsWith(dataPrefix(incarnation))) && !this.#stateObjects.has(key);
   }
@@ -252,7 +254,7 @@ export class Log {
 
   /** Something changed, or waits for a checkpoint to be collected. */
   #checkpointSaysMore(): boolean {
-    return this.#checkpointer.dirty || (this.#collectable !== 'nothing' && this.catalog.hasReleased((key) => this.#mayCollect(key)));
+    return this.#checkpointer.dirty || this.catalog.hasReleased((key) => this.#mayCollect(key));
   }
 
   #applyRetention(): void {

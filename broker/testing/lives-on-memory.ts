@@ -73,7 +73,7 @@ export class LivesOnMemory {
         clusterId: 'test',
         identity: { node: 0 as NodeId, host: '127.0.0.1', port: 9092, rack: undefined },
         onMayAnswer: () => {},
-    signal: new AbortController().signal,
+        signal: new AbortController().signal,
       }),
     );
     return this.#life;
@@ -118,6 +118,10 @@ export class LivesOnMemory {
     const found = this.life.services.partitions.find(topicId, partition);
     assert.ok(found.kind === 'owned', found.kind);
     return found.log;
+  }
+
+  batch(log: PartitionLog, sizeBytes = 100): Buffer {
+    return batchOf(log.logEndOffset, sizeBytes, this.clock.wallMs());
   }
 
   async append(log: PartitionLog, sizeBytes: number, timestampMs = this.clock.wallMs()): Promise<void> {

@@ -103,7 +103,7 @@ export class LogOnMemory {
       onEnd: () => {},
     });
     const { collectable = 'everything' } = options;
-    if (collectable !== 'nothing') this.log.allowCollection(collectable);
+    if (collectable !== 'nothing') this.log.allowCollection(() => collectable);
   }
 
   /** A new, empty partition. */

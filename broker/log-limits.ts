@@ -8,6 +8,7 @@ const tickMs = 100;
 const kib = 1024;
 const mib = 1024 * kib;
 const settleMs = 5_000;
+const hedgeMinMs = 100;
 /** What a merge holds in memory besides the log cache, at most. */
 const mergeOutputBytes = 32 * mib;
 
@@ -23,6 +24,7 @@ export function logLimits(config: BrokerConfig): LogLimits {
       putBurst: config.walPutBurst,
       baseBackoffMs: 50,
       maxBackoffMs: 5_000,
+      hedgeMinMs: isFolder(config) ? 0 : hedgeMinMs,
       settleMs,
     },
     merge: {
@@ -55,6 +57,10 @@ export function logLimits(config: BrokerConfig): LogLimits {
     producerExpirationMs: config.producerIdExpirationMs,
     maxDecompressedBytes: largestDecompressedBytes,
   };
+}
+
+function isFolder({ storageUrl }: BrokerConfig): boolean {
+  return !storageUrl.startsWith('s3:');
 }
 
 /** Requests to a folder or a loopback endpoint cost nothing: they are not paced. */

@@ -32,6 +32,7 @@ export const testLogLimits: LogLimits = {
     putBurst: 1,
     baseBackoffMs: 1,
     maxBackoffMs: 10,
+    hedgeMinMs: 0,
     settleMs: 50,
   },
   merge: {

@@ -28,6 +28,8 @@ export interface NumberedPutOptions {
   readonly maxBackoffMs: number;
   /** An identical second attempt starts when the first one has not answered after this long; undefined: never. */
   readonly hedgeAfterMs?: () => number | undefined;
+  /** A second attempt begins (false) or has ended (true). */
+  readonly onHedged?: (ended: boolean) => void;
   readonly signal: AbortSignal;
   /** Each attempt that did not end it: the store is unreachable (`unknown`) or will not take it soon (`refused`). */
   readonly onTrouble: (kind: 'unknown' | 'refused', cause: string, attempt: number) => void;
@@ -64,8 +66,10 @@ async function createHedged(key: string, object: AssembledObject, options: Numbe
   const timer = new AbortController();
   const early = await Promise.race([first, sleep(options.clock, hedgeAfterMs, timer.signal)]);
   timer.abort();
-  if (early) return early;
+  if (early || options.signal.aborted || options.hedgeAfterMs?.() === undefined) return early ?? first;
+  options.onHedged?.(false);
   const second = options.objects.create(key, object.body);
+  void second.then(() => options.onHedged?.(true));
   const either = await Promise.race([first, second]);
   if (either.kind === 'created' || either.kind === 'exists') return either;
   const [a, b] = await Promise.all([first, second]);

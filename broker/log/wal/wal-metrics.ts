@@ -7,6 +7,7 @@ export interface WalMetrics {
   readonly uploadedBytes: Counter;
   readonly inFlight: Gauge;
   readonly trouble: Counter;
+  readonly hedged: Counter;
   readonly ownObjectFound: Counter;
 }
 
@@ -21,6 +22,7 @@ export function createWalMetrics(metrics: Metrics): WalMetrics {
     uploadedBytes: metrics.counter('automq_wal_uploaded_bytes_total', 'Bytes of WAL objects that became durable'),
     inFlight: metrics.gauge('automq_wal_uploads_in_flight', 'WAL objects sent and not counted yet'),
     trouble: metrics.counter('automq_wal_upload_trouble_total', 'Attempts that the store did not confirm', ['kind']),
+    hedged: metrics.counter('automq_wal_hedged_uploads_total', 'Slow uploads that were sent a second time'),
     ownObjectFound: metrics.counter('automq_wal_own_object_found_total', 'Attempts whose lost answer was settled by reading our own object back'),
   };
 }

@@ -25,6 +25,7 @@ const limits: WalLimits = {
   putBurst: 1,
   baseBackoffMs: 1,
   maxBackoffMs: 2,
+  hedgeMinMs: 0,
   settleMs: 50,
 };
 
@@ -131,6 +132,30 @@ test('appends are refused when too many bytes wait', async () => {
   assert.equal(wal.refusal, undefined);
   await wal.close();
 });
+
+test('an upload that hangs is sent a second time, and the second answer is enough', async () => {
+  const store = new HangingStore();
+  const { wal, owner } = writer(store, { ...limits, hedgeMinMs: 5 });
+  for (let i = 0; i < 16; i++) assert.equal(await append(wal, owner, `v${i}`), 'durable');
+  store.hang = true;
+  assert.equal(await append(wal, owner, 'slow'), 'durable');
+  assert.equal(store.hung, 1);
+  await wal.close();
+});
+
+/** The next create is applied, and never answered. */
+class HangingStore extends MemoryObjectStore {
+  hang = false;
+  hung = 0;
+
+  override async create(key: string, body: ObjectBody): Promise<CreateOutcome> {
+    const outcome = await super.create(key, body);
+    if (!this.hang) return outcome;
+    this.hang = false;
+    this.hung++;
+    return new Promise(() => {});
+  }
+}
 
 class Owner implements SliceOwner {
   readonly topicId = 'AAAAAAAAAAAAAAAAAAAAAQ' as TopicId;

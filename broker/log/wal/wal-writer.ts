@@ -17,6 +17,7 @@ import { type AssembledObject, assembleObject } from '../format/stored-object.ts
 import type { ObjectKind } from '../format/trailer.ts';
 import { numberedPut, type PutResult } from './numbered-put.ts';
 import { type AppendedBatch, OpenGroup, type SliceBuilder, type SliceOwner } from './open-group.ts';
+import { RecentLatency } from './recent-latency.ts';
 import { PutBudget } from './put-budget.ts';
 import { createWalMetrics, type WalMetrics } from './wal-metrics.ts';
 import type { Mutants } from '../mutants.ts';
@@ -37,6 +38,8 @@ export interface WalLimits {
   readonly putBurst: number;
   readonly baseBackoffMs: number;
   readonly maxBackoffMs: number;
+  /** An upload that takes three times the 99th percentile, and at least this long, is sent a second time beside the first; 0: never. */
+  readonly hedgeMinMs: number;
   /** After a seal was met: how long uploads below it may take to settle. */
   readonly settleMs: number;
 }
@@ -87,6 +90,7 @@ export class WalWriter {
   readonly #metrics: WalMetrics;
   readonly #abort = new AbortController();
   readonly #budget: PutBudget;
+  readonly #latency = new RecentLatency();
   /** Keyed by number; every number from `#nextToCount` to `#nextNumber − 1` is here. */
   readonly #uploads = new Map<number, Upload>();
   /** Groups that are full and wait for a slot. */
@@ -95,6 +99,7 @@ export class WalWriter {
   #nextNumber = 1;
   #nextToCount = 1;
   #groupsInFlight = 0;
+  #hedges = 0;
   #pendingBytes = 0;
   #refusing = false;
   #state: State = 'open';
@@ -273,6 +278,11 @@ export class WalWriter {
       baseBackoffMs: this.#limits.baseBackoffMs,
       maxBackoffMs: this.#limits.maxBackoffMs,
       signal: this.#abort.signal,
+      hedgeAfterMs: () => this.#hedgeAfterMs(),
+      onHedged: (ended) => {
+        this.#hedges += ended ? -1 : 1;
+        if (!ended) this.#metrics.hedged.add(1);
+      },
       onTrouble: (kind, cause, attempt) => this.#onTrouble(upload, kind, cause, attempt),
       onOwnObjectFound: () => this.#metrics.ownObjectFound.add(1),
       ...(this.#options.mutants ? { mutants: this.#options.mutants } : {}),
@@ -280,6 +290,13 @@ export class WalWriter {
       (result) => this.#onPutResult(upload, result),
       (error: unknown) => this.#onPutResult(upload, { kind: 'lost', reason: `bug while uploading ${upload.key}: ${String(error)}` }),
     );
+  }
+
+  /** One second attempt at a time: hedging is for a store's slow tail, not for a store that is slow. */
+  #hedgeAfterMs(): number | undefined {
+    const { hedgeMinMs } = this.#limits;
+    const { p99 } = this.#latency;
+    return hedgeMinMs === 0 || p99 === undefined || this.#hedges > 0 ? undefined : Math.max(hedgeMinMs, p99 * 3);
   }
 
   #onTrouble(upload: Upload, kind: 'unknown' | 'refused', cause: string, attempt: number): void {
@@ -300,6 +317,7 @@ export class WalWriter {
         if (this.#refusing) this.#options.logger.info('the object store accepts writes again', { key: upload.key });
         this.#refusing = false;
         upload.durable = true;
+        this.#latency.add(this.#options.clock.monotonicMs() - upload.startedAtMs);
         this.#metrics.uploadSeconds.observe((this.#options.clock.monotonicMs() - upload.startedAtMs) / 1000);
         this.#metrics.uploadedBytes.add(upload.sizeBytes);
         if (upload.group && !this.#fenced(upload.number)) this.#groupsInFlight--;

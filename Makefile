@@ -86,6 +86,10 @@ test-nodes: build ## the unit tests on Node 22 and 24
 bench: build ## side by side with Apache Kafka   (QUICK=1 for a look of some seconds; see bench/README.md)
 	@node dist/bench/run.js $(ARGS)
 
+.PHONY: bench-scale
+bench-scale: build ## a start after kill -9 with gigabytes of log, and 10,000 idle partitions   (QUICK=1)
+	@node dist/bench/scale.js $(ARGS)
+
 .PHONY: clean
 clean: ## remove dist/ and node_modules/ (never data/)
 	@rm -rf dist .build node_modules

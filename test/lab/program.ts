@@ -49,7 +49,7 @@ export class Program {
         program.signal('SIGKILL');
         throw new Error(`${options.command} does not listen on ${options.port}:\n${program.logTail()}`);
       }
-      await delay(50);
+      await delay(20);
     }
     return program;
   }

@@ -40,6 +40,51 @@ describe('a checkpoint', () => {
   });
 });
 
+describe('a checkpoint whose pointer is not proven', () => {
+  test('loses nothing of what waits for collection: the next proven one lets it go', async () => {
+    const on = new LogOnMemory();
+    const partition = on.create(0);
+    for (let i = 0; i < 3; i++) await on.append(partition, 100);
+    await on.checkpoint();
+    await on.until(partition.deleteRecordsBefore(3));
+    const { prove } = on;
+    on.prove = () => Promise.reject(new Error('no space'));
+    await assert.rejects(on.checkpoint(), /no space/);
+    on.prove = prove;
+    on.proof = 'given up';
+    assert.equal(await on.checkpoint(), false);
+    await on.rest();
+    assert.ok((await on.keys()).includes('wal/0/000000000001/000000000001'));
+    on.proof = 'proven';
+    await on.append(partition, 100);
+    assert.equal(await on.checkpoint(), true);
+    await on.rest();
+    for (const number of [1, 2, 3]) assert.ok(!(await on.keys()).includes(`wal/0/000000000001/00000000000${number}`));
+  });
+
+  test('because somebody claimed this incarnation ends it: it must not go on telling an old end of the log', async () => {
+    const on = new LogOnMemory();
+    const partition = on.create(0);
+    await on.append(partition, 100);
+    on.proof = 'refused';
+    assert.equal(await on.checkpoint(), false);
+    await on.rest();
+    assert.ok(on.ended);
+    assert.equal(partition.append(batchOf(1, 100, 1), { origin: 'client' }).kind, 'rejected');
+    assert.equal((await partition.read(0, { maxBytes: 100, isolation: 'uncommitted' })).kind, 'failed');
+  });
+
+  test('does not keep a log from shutting down', async () => {
+    const on = new LogOnMemory();
+    const partition = on.create(0);
+    await on.append(partition, 100);
+    on.prove = () => Promise.reject(new Error('no space'));
+    await on.until(on.log.shutDown({ graceful: true }));
+    assert.ok(partition.closed);
+    assert.equal(on.log.wal.refusal, 'ended');
+  });
+});
+
 describe('collection', () => {
   test('a slice that got its place after its topic was deleted holds nothing', async () => {
     const store = new HeldStore();

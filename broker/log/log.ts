@@ -7,6 +7,7 @@ import type { Logger } from '../../io/logger.ts';
 import type { Counter, Metrics } from '../../io/metrics.ts';
 import type { ObjectStore } from '../../io/object/object-store.ts';
 import type { Random } from '../../io/random.ts';
+import { invariant } from '../../std/invariant.ts';
 import { type Incarnation, partitionKey, type TopicId } from '../../cluster/identifiers.ts';
 import { Checkpointer } from './checkpointer.ts';
 import { Collection } from './collection.ts';
@@ -78,6 +79,8 @@ export class Log {
   readonly #merger: Merger;
   readonly #storedBytes: Counter;
   readonly #stateObjects = new Set<ObjectKey>();
+  /** Released before a checkpoint that was placed, but of which no proof came so far. */
+  readonly #unproven: ObjectKey[] = [];
   readonly #cache: LogCache;
   #tick: Timer | undefined;
   #bytesSinceCheckpoint = 0;
@@ -107,7 +110,9 @@ export class Log {
       onEnd: (end) => this.#end(end),
       ...(options.mutants ? { mutants: options.mutants } : {}),
     });
-    this.#storedBytes = metrics.counter('automq_stored_bytes_total', 'Bytes given to the object store; all kinds divided by wal is the write amplification', ['kind']);
+    this.#storedBytes = metrics.counter('automq_stored_bytes_total', 'Bytes given to the object store; all kinds divided by wal is the write amplification', [
+      'kind',
+    ]);
     this.#merger = new Merger({
       objects,
       clock,
@@ -157,7 +162,9 @@ export class Log {
       maxDecompressedBytes: limits.maxDecompressedBytes,
       onDirty: (changed) => this.#checkpointer.markDirty(changed),
     });
-    this.#partitions.set(partitionKey(opened.topicId, opened.partition), partition);
+    const key = partitionKey(opened.topicId, opened.partition);
+    invariant(!this.#partitions.has(key), 'partition is open already', { key });
+    this.#partitions.set(key, partition);
     this.#checkpointer.add(partition);
     return partition;
   }
@@ -184,21 +191,21 @@ export class Log {
   async #checkpoint(): Promise<boolean> {
     this.#bytesSinceCheckpoint = 0;
     this.#checkpointedAtMs = this.#options.clock.monotonicMs();
-    let released: ObjectKey[] = [];
     const { key, counted } = this.wal.put((placed) => {
       const item = this.#checkpointer.build(placed);
-      released = this.catalog.takeReleased((object) => this.#mayCollect(object));
+      for (const object of this.catalog.takeReleased((released) => this.#mayCollect(released))) this.#unproven.push(object);
       return item;
     });
-    if (this.#options.mutants?.has('collect-too-early')) this.#collection.add(released);
+    if (this.#options.mutants?.has('collect-too-early')) this.#collection.add(this.#unproven);
     if (!(await counted)) return false;
     const proof = await this.#options.provePointer(key);
     if (proof !== 'proven') {
       // What was released stays: an older pointer may be the one that a recoverer got.
       this.#options.logger.warn('checkpoint pointer not written', { key, proof });
+      if (proof === 'refused') this.retire();
       return false;
     }
-    this.#collection.add(released);
+    this.#collection.add(this.#unproven.splice(0));
     return true;
   }
 
@@ -246,7 +253,8 @@ export class Log {
       this.#retentionAtMs = now;
       this.#applyRetention();
     }
-    const due = this.#bytesSinceCheckpoint >= limits.checkpointBytes || (now - this.#checkpointedAtMs >= limits.checkpointIntervalMs && this.#checkpointSaysMore());
+    const due =
+      this.#bytesSinceCheckpoint >= limits.checkpointBytes || (now - this.#checkpointedAtMs >= limits.checkpointIntervalMs && this.#checkpointSaysMore());
     if (due && !this.#checkpointing) this.checkpoint().catch((error: unknown) => logger.error('checkpoint failed', { error: String(error) }));
     this.#merger.runIfDue();
     this.#collection.run().catch((error: unknown) => logger.error('collection failed', { error: String(error) }));
@@ -277,7 +285,7 @@ export class Log {
     this.#options.onEnd(end);
   }
 
-  /** Another process has taken over: nothing more is served; what was sent settles, then `onEnd` is called. */
+  /** Another process takes over: nothing more is served; what was sent settles, then `onEnd` is called. */
   retire(): void {
     for (const partition of this.#partitions.values()) partition.close('ended');
     this.wal.retire();
@@ -286,12 +294,14 @@ export class Log {
   /** `graceful`: what was appended is stored and a last checkpoint makes the next start quick. */
   async shutDown(options: { readonly graceful: boolean }): Promise<void> {
     if (this.#state !== 'open') return;
+    const { logger } = this.#options;
     this.#state = 'closing';
     this.#tick?.cancel();
     this.#merger.close();
     if (options.graceful && this.wal.refusal === undefined) {
       await this.wal.flush();
-      if (this.#checkpointer.dirty) await this.checkpoint();
+      // Without it the next start takes longer, and loses nothing.
+      if (this.#checkpointer.dirty) await this.checkpoint().catch((error: unknown) => logger.warn('no last checkpoint', { error: String(error) }));
     }
     this.#state = 'closed';
     for (const partition of this.#partitions.values()) partition.close('ended');

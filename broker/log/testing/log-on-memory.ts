@@ -13,6 +13,7 @@ import { walkBatches } from '../batch/walk-batches.ts';
 import type { ObjectKey } from '../format/object-keys.ts';
 import { Log, type LogLimits } from '../log.ts';
 import type { Partition } from '../partition.ts';
+import type { WalEnd } from '../wal/wal-writer.ts';
 import { openStoredLogReader } from '../stored-log-reader.ts';
 import { StoredStates } from '../stored-states.ts';
 import { defaultTopicLogConfig, type TopicLogConfig } from '../topic-log-config.ts';
@@ -83,6 +84,8 @@ export class LogOnMemory {
   /** What the metadata store would hold. */
   pointer: ObjectKey | undefined;
   proof: 'proven' | 'refused' | 'given up' = 'proven';
+  prove = () => Promise.resolve(this.proof);
+  ended: WalEnd | undefined;
 
   constructor(options: LogOnMemoryOptions = {}) {
     this.clock = options.clock ?? new ManualClock();
@@ -97,11 +100,14 @@ export class LogOnMemory {
       incarnation: options.incarnation ?? { node: 0 as NodeId, epoch: 1 },
       limits: { ...testLogLimits, ...options.limits, merge: { ...testLogLimits.merge, ...options.limits?.merge } },
       stored: openStoredLogReader({ objects, clock, random, metrics, budgetBytes: 0 }),
-      provePointer: (key) => {
-        if (this.proof === 'proven') this.pointer = key;
-        return Promise.resolve(this.proof);
+      provePointer: async (key) => {
+        const proof = await this.prove();
+        if (proof === 'proven') this.pointer = key;
+        return proof;
       },
-      onEnd: () => {},
+      onEnd: (end) => {
+        this.ended = end;
+      },
     });
     const { collectable = 'everything' } = options;
     if (collectable !== 'nothing') this.log.allowCollection(() => collectable);

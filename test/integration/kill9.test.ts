@@ -1,6 +1,6 @@
 /**
  * kill -9 again and again during sustained idempotent producing: nothing acknowledged is missing, nothing is there twice, the
- * order of each producer holds and offsets have no gaps. On the folder store, and on each S3 server of AUTOMQ_TEST_S3.
+ * order of each producer holds, offsets have no gaps, and fsck knows every stored object. On the folder store, and on each S3 server of AUTOMQ_TEST_S3.
  * AUTOMQ_TEST_KILLS: how often (5; the full run takes 20).
  */
 import assert from 'node:assert/strict';
@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Producer, Partitioners } from 'kafkajs';
-import { type BucketAddress, type OwnBroker, startBroker } from '../lab/broker.ts';
+import { type BucketAddress, fsck, type OwnBroker, startBroker } from '../lab/broker.ts';
 import { freePort } from '../lab/program.ts';
 import { checkHistory, type ProducerHistory } from './producer-history.ts';
 import { kafkajs, readTopic } from './read-topic.ts';
@@ -31,7 +31,8 @@ for (const { name, s3 } of stores) {
   test(`${kills} × kill -9 during idempotent producing loses and doubles nothing on ${name}`, { timeout: 60_000 + kills * 20_000 }, async () => {
     const folder = mkdtempSync(join(tmpdir(), 'automq-kill9-'));
     const port = await freePort();
-    const start = () => startBroker({ folder, port, settings: ['--checkpoint.interval.ms=500', '--gc.delay.ms=1000'], ...(s3 ? { s3 } : {}) });
+    const options = { folder, port, settings: ['--checkpoint.interval.ms=500', '--gc.delay.ms=1000'], ...(s3 ? { s3 } : {}) };
+    const start = () => startBroker(options);
     let broker = await start();
     try {
       await createTopic(broker);
@@ -50,6 +51,9 @@ for (const { name, s3 } of stores) {
       assert.equal(exit.code, 0, broker.program.logTail());
       broker = await start();
       checkHistory(sent, await readTopic(broker.bootstrap, topic), partitions);
+      await broker.program.stop();
+      const { code, stdout, stderr } = await fsck(options);
+      assert.equal(code, 0, stdout + stderr);
     } finally {
       await broker.program.stop();
       rmSync(folder, { recursive: true, force: true });

@@ -179,18 +179,3 @@ function summed(objects: readonly FsckObject[], problems: readonly string[]): Fs
   const clean = problems.length === 0 && totals.unknown.count + totals.missing.count + totals.damaged.count === 0;
   return { objects, totals, problems, clean };
 }
-
-/** The report as lines of text: all objects, or only those that are not as they should be. */
-export function fsckLines(report: FsckReport, { all }: { readonly all: boolean }): string[] {
-  const lines: string[] = [];
-  for (const { key, sizeBytes, is, reason } of report.objects) {
-    if (all || is === 'unknown' || is === 'missing' || is === 'damaged') lines.push(`${is.padEnd(8)} ${String(sizeBytes).padStart(12)}  ${key}  ${reason}`);
-  }
-  for (const problem of report.problems) lines.push(`problem: ${problem}`);
-  for (const is of classes) if (report.totals[is].count > 0) lines.push(`${is}: ${report.totals[is].count} objects, ${report.totals[is].bytes} bytes`);
-  lines.push(
-    report.clean ? 'clean' : 'NOT CLEAN',
-    'Seen while the cluster may have been running: objects that came or went meanwhile are told as they were seen.',
-  );
-  return lines;
-}

@@ -1,6 +1,7 @@
 /** `automq storage`: tests whether a store is fit, and looks into what lies in it. */
 import type { BrokerConfig } from '../broker/config.ts';
 import { fsck, type ObjectClass } from '../broker/log/fsck/fsck.ts';
+import { inspectObject } from '../broker/log/inspect.ts';
 import { proveStore } from '../broker/log/store-proof.ts';
 import { readStoredMetadata } from '../broker/ownership/stored-metadata.ts';
 import { silentLogger } from '../io/logger.ts';
@@ -14,6 +15,7 @@ import { openMeta, openObjects } from './open-stores.ts';
 import { refusalText } from './start-refusal.ts';
 
 const help = `Usage: automq storage check|fsck [URL] [--KEY=VALUE …]
+       automq storage inspect KEY [URL] [--KEY=VALUE …]
 
 check      is this store fit? Races conditional PUTs (16 at a time, 20 rounds: each must have exactly one winner), looks whether
            what is missing is called missing and what was written can be read. Leaves nothing behind. Exit code 0: fit.
@@ -23,6 +25,8 @@ fsck       what is each stored object: live, seal, start of an incarnation, garb
              --verify    reads every object that is needed and checks its CRCs
              --objects   a line for every object, not only the totals
 
+inspect    what one stored object says: who wrote it, which offsets of which partitions it holds and where; its CRCs are checked.
+
 URL is s3://bucket/prefix or a folder; without it, the broker's settings say (environment and --KEY=VALUE).
 
 Examples
@@ -30,22 +34,30 @@ Examples
   automq storage check s3://my-bucket --s3.endpoint=http://127.0.0.1:9000
   automq storage check ./data/objects
   automq storage fsck --data.folder=./data
+  automq storage inspect wal/0/000000000001/000000000003 ./data/objects
   automq storage fsck s3://my-bucket/kafka --metadata.url=etcd://127.0.0.1:2379 --verify
 `;
 
 interface TaskInput {
   readonly objects: ObjectStore;
   readonly config: BrokerConfig;
+  /** Of inspect. */
+  readonly key: string;
   /** The task's own options, without dashes. */
   readonly options: ReadonlySet<string>;
 }
 
 interface Task {
   readonly options: readonly string[];
+  readonly takesKey?: true;
   readonly run: (input: TaskInput) => Promise<number>;
 }
 
-const tasks: Readonly<Record<string, Task>> = { check: { options: [], run: runCheck }, fsck: { options: ['verify', 'objects'], run: runFsck } };
+const tasks: Readonly<Record<string, Task>> = {
+  check: { options: [], run: runCheck },
+  fsck: { options: ['verify', 'objects'], run: runFsck },
+  inspect: { options: [], takesKey: true, run: runInspect },
+};
 
 async function run([name = '', ...args]: readonly string[]): Promise<number> {
   const task = tasks[name];
@@ -53,7 +65,10 @@ async function run([name = '', ...args]: readonly string[]): Promise<number> {
   const isOption = (arg: string) => task.options.includes(arg.replace(/^--/, ''));
   const options = new Set(args.filter(isOption).map((arg) => arg.slice(2)));
   const flags = args.filter((arg) => arg.startsWith('--') && !isOption(arg));
-  const [url, ...more] = args.filter((arg) => !arg.startsWith('--'));
+  const named = args.filter((arg) => !arg.startsWith('--'));
+  const key = task.takesKey ? named.shift() : '';
+  if (key === undefined) throw new UsageError('which object? Its key is missing.');
+  const [url, ...more] = named;
   if (more.length > 0) throw new UsageError(`${more.join(' ')}: one URL is enough`);
   const result = readConfig({ file: undefined, flags: url === undefined ? flags : [...flags, `--storage.url=${url}`] });
   if (result.kind === 'refused') {
@@ -63,7 +78,7 @@ async function run([name = '', ...args]: readonly string[]): Promise<number> {
   try {
     const objects = await openObjects(result.config, noMetrics);
     try {
-      return await task.run({ objects, config: result.config, options });
+      return await task.run({ objects, config: result.config, key, options });
     } finally {
       await objects.close();
     }
@@ -102,6 +117,13 @@ async function runFsck({ objects, config, options }: TaskInput): Promise<number>
   } finally {
     await meta.close();
   }
+}
+
+async function runInspect({ objects, key }: TaskInput): Promise<number> {
+  const { signal } = new AbortController();
+  const lines = await inspectObject(key, { objects, clock: systemClock, random: systemRandom, signal, maxWholeBytes: 256 * 1024 * 1024 });
+  console.log(lines?.join('\n') ?? `there is no object ${key}`);
+  return lines ? 0 : 1;
 }
 
 const wrong: readonly ObjectClass[] = ['missing', 'damaged', 'unknown'];

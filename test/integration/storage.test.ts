@@ -55,7 +55,11 @@ test('fsck knows every object of a broker that wrote, and names one that was tak
   const all = await automq('storage', 'fsck', '--objects', `--data.folder=${join(home, 'data')}`);
   const live = /^live\s+\d+ (\S+)/m.exec(all.stdout)?.[1];
   assert.ok(live, all.stdout);
+  const inspected = await automq('storage', 'inspect', live, objects);
+  assert.equal(inspected.code, 0, inspected.stderr);
+  assert.match(inspected.stdout, /checkpoint|group|state/);
   rmSync(join(objects, live));
+  assert.equal((await automq('storage', 'inspect', live, objects)).code, 1);
   const damaged = await fsck({ folder: home });
   assert.equal(damaged.code, 1, damaged.stdout);
   assert.ok(damaged.stdout.includes(live), damaged.stdout);

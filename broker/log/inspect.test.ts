@@ -27,7 +27,7 @@ test('an object is told by its key: group, checkpoint, stream object, the root',
 test('what is missing, too large, or none of ours', async () => {
   const on = new LogOnMemory();
   assert.equal(await inspect(on, 'wal/0/000000000001/000000000001'), undefined);
-  for (let i = 0; i < 2_000; i++) on.create(i);
+  for (let i = 0; i < 3_000; i++) on.create(i);
   await on.checkpoint();
   assert.match((await inspect(on, on.pointer!, 10))!.join('\n'), /content not read/);
   await on.objects.create('photo', { chunks: [Buffer.alloc(1000)], sizeBytes: 1000 });

@@ -10,9 +10,10 @@ import type { TopicId } from '../../cluster/identifiers.ts';
 import { type ErrorCode, ErrorCodes } from '../protocol/errors.ts';
 import { type BatchSummary, isControl, isTransactional } from './batch/batch-summary.ts';
 import { markerKind } from './batch/control-record.ts';
-import { assignOffsetAndEpoch, lastOffset as lastOffsetOfBatch, noProducerId } from './batch/record-batch.ts';
+import { assignOffsetAndEpoch, noProducerId } from './batch/record-batch.ts';
 import { type ValidBatches, validateBatches } from './batch/validate-batches.ts';
-import { endOfReadableBatches, positionOfOffset, walkBatches } from './batch/walk-batches.ts';
+import { walkBatches } from './batch/walk-batches.ts';
+import { CollectedBatches } from './collected-batches.ts';
 import type { ObjectKey } from './format/object-keys.ts';
 import type { FullState, IndexEntry } from './format/partition-state.ts';
 import type { ProducerBatch, Slice } from './format/slices.ts';
@@ -22,6 +23,7 @@ import { firstRecordAtOrAfter } from './offset-by-time.ts';
 import { endOffsetForEpoch, epochAt, PartitionIndex } from './partition-index.ts';
 import type { ActiveProducer, AppendOptions, AppendOutcome, PartitionLog, ReadOptions, ReadOutcome, TimestampOffset } from './partition-log.ts';
 import { ProducerState } from './producer-state.ts';
+import { findChunk, findSlice } from './slice-search.ts';
 import type { StoredReader } from './stored-reader.ts';
 import type { TopicLogConfig } from './topic-log-config.ts';
 import type { OpenGroup, SliceBuilder, SliceOwner } from './wal/open-group.ts';
@@ -215,14 +217,14 @@ export class Partition implements PartitionLog, SliceOwner {
     if (offset >= bound) return nothing;
     const first = this.#tail[0];
     if (first && offset >= first.firstOffset) {
-      const collected = new Collected(options.maxBytes);
+      const collected = new CollectedBatches(options.maxBytes);
       this.#readTail(offset, bound, collected);
       return this.#answer(offset, collected, options);
     }
     return this.#readStored(offset, bound, options);
   }
 
-  #readTail(offset: number, bound: number, into: Collected): void {
+  #readTail(offset: number, bound: number, into: CollectedBatches): void {
     let next = offset;
     for (let i = findSlice(this.#tail, offset); i >= 0 && i < this.#tail.length && next < bound; i++) {
       const slice = this.#tail[i] as SliceBuilder;
@@ -238,7 +240,7 @@ export class Partition implements PartitionLog, SliceOwner {
   }
 
   async #readStored(offset: number, bound: number, options: ReadOptions): Promise<ReadOutcome> {
-    const collected = new Collected(options.maxBytes);
+    const collected = new CollectedBatches(options.maxBytes);
     let next = offset;
     while (!collected.full && next >= 0 && next < bound) {
       const firstInMemory = this.#tail[0];
@@ -283,7 +285,7 @@ export class Partition implements PartitionLog, SliceOwner {
     return { kind: 'failed', error: ErrorCodes.KAFKA_STORAGE_ERROR };
   }
 
-  #answer(offset: number, collected: Collected, options: ReadOptions): ReadOutcome {
+  #answer(offset: number, collected: CollectedBatches, options: ReadOptions): ReadOutcome {
     const { chunks, sizeBytes, nextOffset } = collected;
     const abortedTransactions = options.isolation === 'committed' && sizeBytes > 0 ? this.#producers.abortedTransactions(offset, nextOffset) : [];
     return { kind: 'records', chunks, sizeBytes, abortedTransactions };
@@ -427,80 +429,18 @@ export class Partition implements PartitionLog, SliceOwner {
 const nothing: ReadOutcome = { kind: 'records', chunks: [], sizeBytes: 0, abortedTransactions: [] };
 const alreadyDurable = Promise.resolve('durable' as const);
 
-/** Gathers views of whole batches up to a size. */
-class Collected {
-  readonly chunks: Buffer[] = [];
-  readonly #maxBytes: number;
-  sizeBytes = 0;
-  nextOffset = 0;
-
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
-  }
-
-  get full(): boolean {
-    return this.sizeBytes > 0 && this.sizeBytes >= this.#maxBytes;
-  }
-
-  /** Adds a chunk of whole batches that ends before `endOffset`, if it fits: no look at its batches is needed. */
-  addWhole(bytes: Buffer, endOffset: number): boolean {
-    if (this.sizeBytes + bytes.length > this.#maxBytes) return false;
-    this.chunks.push(bytes);
-    this.sizeBytes += bytes.length;
-    this.nextOffset = endOffset;
-    return true;
-  }
-
-  /** Adds batches of `bytes` from the one with `offset` on. Answers the offset that follows, −1 when the limit was met. */
-  add(bytes: Buffer, offset: number, bound: number): number {
-    const start = positionOfOffset(bytes, 0, offset);
-    if (start < 0) return -1;
-    const end = endOfReadableBatches(bytes, start, { maxBytes: this.#maxBytes - this.sizeBytes, offsetBound: bound });
-    if (end === start) return -1;
-    if (this.sizeBytes > 0 && this.sizeBytes + end - start > this.#maxBytes) return -1;
-    this.chunks.push(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end));
-    this.sizeBytes += end - start;
-    this.nextOffset = lastOffsetBefore(bytes, start, end) + 1;
-    return end === bytes.length ? this.nextOffset : -1;
-  }
-}
-
-/** Last offset of the last batch before `end`. */
-function lastOffsetBefore(bytes: Buffer, start: number, end: number): number {
-  let position = start;
-  for (;;) {
-    const next = position + bytes.readInt32BE(position + 8) + 12;
-    if (next >= end) return lastOffsetOfBatch(bytes, position);
-    position = next;
-  }
-}
-
-function findSlice(slices: readonly SliceBuilder[], offset: number): number {
-  let low = 0;
-  let high = slices.length - 1;
-  while (low <= high) {
-    const middle = (low + high) >>> 1;
-    const slice = slices[middle] as SliceBuilder;
-    if (offset < slice.firstOffset) high = middle - 1;
-    else if (offset > slice.lastOffset) low = middle + 1;
-    else return middle;
-  }
-  return -1;
-}
-
-function findChunk(firstOffsets: readonly number[], offset: number): number {
-  let low = 0;
-  let high = firstOffsets.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >>> 1;
-    if ((firstOffsets[middle] as number) <= offset) low = middle;
-    else high = middle - 1;
-  }
-  return low;
-}
-
-function producerBatch(batch: BatchSummary, bytes: Buffer, placed: { readonly firstOffset: number; readonly lastOffset: number; readonly timestampMs: number }): ProducerBatch {
-  const identity = { producerId: batch.producerId, producerEpoch: batch.producerEpoch, firstSequence: batch.baseSequence, lastSequence: batch.lastSequence, ...placed };
+function producerBatch(
+  batch: BatchSummary,
+  bytes: Buffer,
+  placed: { readonly firstOffset: number; readonly lastOffset: number; readonly timestampMs: number },
+): ProducerBatch {
+  const identity = {
+    producerId: batch.producerId,
+    producerEpoch: batch.producerEpoch,
+    firstSequence: batch.baseSequence,
+    lastSequence: batch.lastSequence,
+    ...placed,
+  };
   if (isControl(batch)) return { ...identity, kind: markerKind(bytes) ?? 'idempotent' };
   return { ...identity, kind: isTransactional(batch) ? 'transactional' : 'idempotent' };
 }

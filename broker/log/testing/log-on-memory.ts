@@ -131,7 +131,16 @@ export class LogOnMemory {
 
   /** Opens a partition from a checkpoint. */
   async reopen(partition: number, pointer: ObjectKey): Promise<Partition> {
-    const states = new StoredStates({ ...this, signal: new AbortController().signal, parallel: 4, maxProducers: 100, producerExpirationMs: 1e12 });
+    const { objects, clock, random } = this;
+    const states = new StoredStates({
+      objects,
+      clock,
+      random,
+      signal: new AbortController().signal,
+      parallel: 4,
+      maxProducers: 100,
+      producerExpirationMs: 1e12,
+    });
     const state = await this.until(states.resolve(pointer, { topicId: testTopic, partition }));
     assert.ok(state);
     return this.log.open({

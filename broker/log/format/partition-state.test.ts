@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { ByteReader } from '../../../std/byte-reader.ts';
 import { ByteWriter } from '../../../std/byte-writer.ts';
 import type { NodeId, TopicId } from '../../../cluster/identifiers.ts';
-import { type ObjectKey, walKey } from './object-keys.ts';
+import { walKey } from './object-keys.ts';
 import { decodeStates, encodeStates, type PartitionState } from './partition-state.ts';
 import type { Slice } from './slices.ts';
 

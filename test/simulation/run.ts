@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { type Mutant, mutantNames } from '../../broker/log/mutants.ts';
 import { realBroker } from './real-broker.ts';
 import { type Outcome, simulate } from './simulation.ts';
+import { checkStore } from './store-check.ts';
 import { type SimOptions, swarmOptions } from './swarm.ts';
 
 const usage = `usage: run.js [--seed FIRST] [--seeds COUNT] [--file PATH] [--twice] [--trace] [--keep] [--lines N] [--mutant NAME]
@@ -56,7 +57,8 @@ async function runSeeds(): Promise<boolean> {
     if (differs) print(`seed ${seed}: two runs differ, ${outcome.traceHash} and ${again.traceHash}: something is not deterministic`);
     if (outcome.violations.length > 0) report(outcome);
     if (differs || outcome.violations.length > 0) failed++;
-    else if (count === 1) print(`seed ${seed}: clean, ${outcome.history.length} operations, ${outcome.events} events, trace ${outcome.traceHash}`);
+    else if (count === 1)
+      print(`seed ${outcome.options.seed}: clean, ${outcome.history.length} operations, ${outcome.events} events, trace ${outcome.traceHash}`);
   }
   const { user, system } = process.cpuUsage(cpu);
   const perSeed = (user + system) / 1e6 / count / (values.twice ? 2 : 1);
@@ -74,7 +76,7 @@ async function runSeeds(): Promise<boolean> {
 function once(seed: number): Promise<Outcome> {
   const mutants = values.mutant === undefined ? undefined : new Set([values.mutant as Mutant]);
   const options = values.file === undefined ? swarmOptions(seed) : (JSON.parse(readFileSync(values.file, 'utf8')) as { readonly options: SimOptions }).options;
-  return simulate(options, { program: realBroker(mutants), print: values.trace ? print : undefined });
+  return simulate(options, { program: realBroker(mutants), storeCheck: checkStore, print: values.trace ? print : undefined });
 }
 
 function report(outcome: Outcome): void {

@@ -190,7 +190,7 @@ export class SimBroker {
 function simLogger(process: SimProcess, bound: LogFields): Logger {
   const log = (level: string) => (message: string, fields?: LogFields) => {
     if (process.dead) return;
-    const values = Object.entries({ ...bound, ...fields }).map(([name, value]) => `${name}=${typeof value === 'object' ? safeJson(value) : String(value)}`);
+    const values = Object.entries({ ...bound, ...fields }).map(([name, value]) => `${name}=${typeof value === 'string' ? value : safeJson(value)}`);
     process.scheduler.trace.line(process.scheduler.nowMs, `${process.name} ${level} ${message} ${values.join(' ')}`);
   };
   return {
@@ -205,8 +205,8 @@ function simLogger(process: SimProcess, bound: LogFields): Logger {
 function safeJson(value: unknown): string {
   if (value instanceof Error) return value.stack ?? value.message;
   try {
-    return JSON.stringify(value);
+    return JSON.stringify(value) ?? 'undefined';
   } catch {
-    return String(value);
+    return 'unprintable';
   }
 }

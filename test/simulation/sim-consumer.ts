@@ -4,7 +4,7 @@
  */
 import { ErrorCodes } from '../../broker/protocol/errors.ts';
 import { ApiKeys, type ResponseOf } from '../../broker/protocol/messages.gen.ts';
-import { Disconnected } from './kafka-connection.ts';
+import { Disconnected, NotSent } from './kafka-connection.ts';
 import type { KafkaSession } from './kafka-session.ts';
 import { DamagedBatch, type ReadBatch, readBatches } from './record-batches.ts';
 import { errorName } from './produce-errors.ts';
@@ -130,8 +130,13 @@ export class SimConsumer {
   async #findStarts(): Promise<void> {
     for (const position of this.#positions.values()) {
       if (position.offset !== undefined) continue;
-      const offset = await this.#listOffset(position, this.#options.shape.start);
-      if (offset !== undefined) this.#seek(position, offset);
+      try {
+        const offset = await this.#listOffset(position, this.#options.shape.start);
+        if (offset !== undefined) this.#seek(position, offset);
+      } catch (error) {
+        // Without a leader this one waits; the others go on.
+        if (!(error instanceof NotSent)) throw error;
+      }
     }
   }
 
@@ -164,6 +169,8 @@ export class SimConsumer {
     if (first === undefined) return;
     const leader = session.topics.get(first.topic)?.leaders[first.partition];
     const asked = ready.filter((position) => session.topics.get(position.topic)?.leaders[position.partition] === leader);
+    // Partitions take turns at the head, or small answers would starve the last ones (as Java's SubscriptionState does).
+    asked.push(...asked.splice(0, random.below(asked.length)));
     const byTopic = new Map<string, Position[]>();
     for (const position of asked) byTopic.set(position.topic, [...(byTopic.get(position.topic) ?? []), position]);
     const t0 = recorder.nowMs;

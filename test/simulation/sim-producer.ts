@@ -69,7 +69,9 @@ interface Lane {
   orders: number;
   /** The latest batch that was sent. */
   sentOrder: number;
-  /** Everything so far in this epoch was acknowledged. What an empty lane begins with, any sequence, is accepted, as in Kafka. */
+  /** The lowest order that was stored in this epoch. A partition accepts any sequence from a producer that it does not know, as in Kafka. */
+  firstStored: number;
+  /** Everything so far in this epoch was acknowledged. */
   intact: boolean;
 }
 
@@ -151,7 +153,19 @@ export class SimProducer {
     const key = `${topicId}/${partition}`;
     let lane = this.#lanes.get(key);
     if (lane === undefined) {
-      lane = { topic, topicId, partition, unresolved: [], recent: [], retryAtMs: 0, nextSequence: 0, orders: 0, sentOrder: 0, intact: true };
+      lane = {
+        topic,
+        topicId,
+        partition,
+        unresolved: [],
+        recent: [],
+        retryAtMs: 0,
+        nextSequence: 0,
+        orders: 0,
+        sentOrder: 0,
+        firstStored: Number.POSITIVE_INFINITY,
+        intact: true,
+      };
       this.#lanes.set(key, lane);
     }
     return lane;
@@ -250,7 +264,8 @@ export class SimProducer {
       case 'unknown':
         return this.#retryLater(batch, true, batch.error);
       case 'out of sequence':
-        if (batch.lane.unresolved[0] !== batch || !batch.lane.intact || batch.lane.recent.length === 0) return this.#retryLater(batch, false, batch.error);
+        if (batch.lane.unresolved[0] !== batch || !batch.lane.intact || batch.order < batch.lane.firstStored)
+          return this.#retryLater(batch, false, batch.error);
         // Everything before it was acknowledged: the broker has forgotten the producer.
         this.#giveUp();
         return this.#finish(batch, batch.uncertain ? 'info' : 'fail', null, true);
@@ -299,6 +314,7 @@ export class SimProducer {
       for (const batch of [...lane.unresolved]) this.#finish(batch, batch.uncertain ? 'info' : 'fail', null);
       lane.nextSequence = 0;
       lane.intact = true;
+      lane.firstStored = Number.POSITIVE_INFINITY;
       lane.recent.length = 0;
     }
     this.#mustBump = false;
@@ -319,6 +335,7 @@ export class SimProducer {
     const { lane } = batch;
     lane.unresolved.splice(lane.unresolved.indexOf(batch), 1);
     if (type !== 'ok') lane.intact = false;
+    else lane.firstStored = Math.min(lane.firstStored, batch.order);
     if (type === 'ok' && baseOffset !== null) {
       lane.recent.push({ batch, baseOffset });
       if (lane.recent.length > 2) lane.recent.shift();

@@ -39,12 +39,12 @@ export interface Outcome {
   readonly counts: ReadonlyMap<string, number>;
 }
 
-/** Looks at the whole store when everything is over: fsck. Returns what is wrong. */
-export type FinalStoreCheck = (objects: FakeObjectStore, meta: FakeMetaStore) => Promise<readonly string[]>;
+/** Looks at the whole store when everything is over. Returns what is wrong. */
+export type StoreCheck = (process: SimProcess, random: SimRandom, objects: FakeObjectStore, meta: FakeMetaStore) => Promise<readonly string[]>;
 
 export interface SimulateOptions {
   readonly program: BrokerProgram;
-  readonly finalCheck?: FinalStoreCheck;
+  readonly storeCheck?: StoreCheck;
   /** Called after every step with everything settled; throws what is wrong. */
   readonly stepCheck?: () => void;
   readonly print?: ((line: string) => void) | undefined;
@@ -257,7 +257,7 @@ class World {
         isolation: random.pick(['uncommitted', 'committed'] as const),
         maxWaitMs: final ? 50 : random.pick([0, 50, 500]),
         minBytes: random.pick([0, 1, 500]),
-        maxBytes: random.pick([100, 5_000, 52_428_800]),
+        maxBytes: final ? 52_428_800 : random.pick([100, 5_000, 52_428_800]),
         partitionMaxBytes: final ? 20_000 : random.pick([1, 500, 1_048_576]),
         pauseMs: final ? 1 : random.pick([5, 50, 300]),
         restartChance: final ? 0 : 0.005,
@@ -285,8 +285,15 @@ class World {
   async #checkStore(): Promise<void> {
     this.#recorder.finish();
     this.#checkHistory();
-    if (this.#options.damaged || this.#given.finalCheck === undefined) return;
-    for (const problem of await this.#given.finalCheck(this.#objects, this.#meta)) this.violation('fsck', problem);
+    if (this.#options.damaged || this.#given.storeCheck === undefined) return;
+    const process = new SimProcess({ scheduler: this.#scheduler, name: 'fsck', host: 'fsck' });
+    let problems: readonly string[] | undefined;
+    const checked = this.#given.storeCheck(process, this.#random.fork('fsck'), this.#objects, this.#meta).then((found) => {
+      problems = found;
+    });
+    await this.#reach('the store can be checked', () => problems !== undefined, livenessMs);
+    if (problems !== undefined) await checked;
+    for (const problem of problems ?? []) this.violation('fsck', problem);
   }
 
   #checkHistory(): void {

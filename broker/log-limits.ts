@@ -39,7 +39,7 @@ export function logLimits(config: BrokerConfig): LogLimits {
       streamObjectMinBytes: config.streamObjectMinBytes,
       maxOutputBytes: mergeOutputBytes,
       maxSlicesPerOutput: 10_000,
-      maxEntriesPerPartition: 4_096,
+      maxEntriesPerPartition: 2_048,
       maxIndexEntries: 500_000,
       maxPlanBytes: 1024 * mib,
       concurrentReads: 2,

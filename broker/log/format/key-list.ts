@@ -10,14 +10,25 @@ import type { NodeId } from '../../../cluster/identifiers.ts';
 import { dataKey, type ObjectKey, type ParsedKey, parseKey, walKey } from './object-keys.ts';
 
 const minKeyBytes = 2;
-/** Names have twelve digits. */
+const digits = 12;
+const allDigits = /^\d{12}$/;
 const maxNumber = 999_999_999_999;
 const maxNode = 0xffff_ffff;
 
 export function encodeKeys(writer: ByteWriter, keys: readonly ObjectKey[]): void {
   writer.varint(keys.length);
   let before: ParsedKey | undefined;
+  let prefix = '';
   for (const key of keys) {
+    // Mostly the next number of the same incarnation: told without taking the name apart.
+    const tail = before && key.length === prefix.length + digits && key.startsWith(prefix) ? key.slice(prefix.length) : '';
+    if (before && allDigits.test(tail)) {
+      const number = Number(tail);
+      writer.u8((before.area === 'wal' ? 1 : 2) + 2);
+      writer.signedVarint(number - before.number);
+      before = { ...before, number };
+      continue;
+    }
     const parsed = parseKey(key);
     if (!parsed) {
       writer.u8(0);
@@ -36,6 +47,7 @@ export function encodeKeys(writer: ByteWriter, keys: readonly ObjectKey[]): void
       writer.varint(parsed.number);
     }
     before = parsed;
+    prefix = key.slice(0, -digits);
   }
 }
 

@@ -106,18 +106,20 @@ function decodeFull(reader: ByteReader): Omit<FullState, 'kind' | 'topicId' | 'p
 /** Entries follow one another, so offsets are stored as differences; an object's name once per state, 0 stands for the next one in their list. */
 function encodeEntries(writer: ByteWriter, entries: readonly IndexEntry[]): void {
   const objects = new Map<ObjectKey, number>();
-  for (const entry of entries) if (!objects.has(entry.object)) objects.set(entry.object, objects.size);
+  const references: number[] = [];
+  for (const { object } of entries) {
+    const known = objects.get(object);
+    references.push(known === undefined ? 0 : known + 1);
+    if (known === undefined) objects.set(object, objects.size);
+  }
   encodeKeys(writer, [...objects.keys()]);
   writer.varint(entries.length);
   let nextOffset = 0;
   let lastTimestamp = 0;
-  let nextObject = 0;
-  for (const entry of entries) {
+  for (const [i, entry] of entries.entries()) {
     writer.varint(entry.firstOffset - nextOffset);
     writer.varint(entry.lastOffset - entry.firstOffset);
-    const object = objects.get(entry.object) ?? 0;
-    writer.varint(object === nextObject ? 0 : object + 1);
-    if (object === nextObject) nextObject++;
+    writer.varint(references[i] as number);
     writer.varint(entry.position);
     writer.varint(entry.length);
     writer.signedVarint(entry.maxTimestampMs - lastTimestamp);

@@ -73,7 +73,12 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
   const ended = new Promise<WalEnd>((resolve) => {
     end = resolve;
   });
-  const incarnation = await beginIncarnation({ ...reads, identity: options.identity, meta: io.meta, logger: io.logger, ...mutantOption });
+  const incarnation = await beginIncarnation({ ...reads, identity: options.identity, meta: io.meta, logger: io.logger, ...mutantOption }).catch(
+    (error: unknown) => {
+      options.signal.removeEventListener('abort', onAbort);
+      throw error;
+    },
+  );
   const logger = io.logger.child({ node: incarnation.node, epoch: incarnation.epoch });
   const stored = openStoredLogReader({ ...io, budgetBytes: config.blockCacheBytes });
   const log = new Log({
@@ -179,7 +184,7 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     closing ??= (async () => {
       selfCheck.close();
       await groups.close();
-      await log.shutDown({ graceful });
+      await log.shutDown({ graceful, withinMs: config.shutdownTimeoutMs });
       options.signal.removeEventListener('abort', onAbort);
       abort.abort();
       await stored.close();

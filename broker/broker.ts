@@ -31,7 +31,9 @@ export interface BrokerOptions {
   readonly mutants?: Mutants;
 }
 
+/** Doubles from attempt to attempt: each leaves an object and a key behind. */
 const restartMs = 100;
+const maxRestartMs = 30_000;
 
 interface Serving {
   readonly life: BrokerLife;
@@ -56,7 +58,12 @@ export async function startBroker(config: BrokerConfig, io: Io, options: BrokerO
       const current = serving;
       if (!current) return;
       const end = await Promise.race([current.life.ended, aborted(abort.signal)]);
-      if (!end) return;
+      if (!end) {
+        // One that began while `close` found none.
+        await current.server.close();
+        await current.life.close({ graceful: true });
+        return;
+      }
       io.logger.warn('this incarnation ended, beginning another', { ...current.life.incarnation, ...end });
       serving = undefined;
       await current.server.close();
@@ -65,14 +72,14 @@ export async function startBroker(config: BrokerConfig, io: Io, options: BrokerO
         fail(new Error(`another process runs as node ${current.life.incarnation.node}: this one stops. Give every broker its own node.id`));
         return;
       }
-      while (!abort.signal.aborted && !serving) {
+      for (let attempt = 0; !abort.signal.aborted && !serving; attempt++) {
         try {
           serving = await beginServing(config, io, options, abort.signal, fail);
           lastListeners = serving.listeners;
         } catch (error) {
           if (abort.signal.aborted) return;
           io.logger.error('a new incarnation could not begin, trying again', { error: String(error) });
-          await sleep(io.clock, restartMs, abort.signal);
+          await sleep(io.clock, Math.min(maxRestartMs, restartMs * 2 ** attempt), abort.signal);
         }
       }
     }
@@ -102,8 +109,12 @@ export async function startBroker(config: BrokerConfig, io: Io, options: BrokerO
 
 async function beginServing(config: BrokerConfig, io: Io, options: BrokerOptions, signal: AbortSignal, fail: (error: Error) => void): Promise<Serving> {
   let server: KafkaServer | undefined;
+  let mayAnswer = true;
   const life = await beginLife({
-    onMayAnswer: (mayAnswer) => server?.setMayAnswer(mayAnswer),
+    onMayAnswer: (now) => {
+      mayAnswer = now;
+      server?.setMayAnswer(now);
+    },
     config,
     io,
     clusterId: options.clusterId,
@@ -118,6 +129,7 @@ async function beginServing(config: BrokerConfig, io: Io, options: BrokerOptions
       ...life.groups.handlers(),
     ]);
     server = new KafkaServer({ io: life.services.io, config, router, responseMemory, onInvariantBroken: fail });
+    server.setMayAnswer(mayAnswer);
     return { life, server, listeners: await server.start() };
   } catch (error) {
     await life.close({ graceful: false });

@@ -79,7 +79,7 @@ describe('a checkpoint whose pointer is not proven', () => {
     const partition = on.create(0);
     await on.append(partition, 100);
     on.prove = () => Promise.reject(new Error('no space'));
-    await on.until(on.log.shutDown({ graceful: true }));
+    await on.until(on.log.shutDown({ graceful: true, withinMs: 1_000 }));
     assert.ok(partition.closed);
     assert.equal(on.log.wal.refusal, 'ended');
   });

@@ -2,7 +2,7 @@
  * The log of one incarnation: its WAL, the partitions that it has open, their checkpoints, retention and collection.
  * Knows no socket, request or metadata store; `ownership/` tells it what to open and writes its checkpoint pointer.
  */
-import type { Clock, Timer } from '../../io/clock.ts';
+import { type Clock, sleep, type Timer } from '../../io/clock.ts';
 import type { Logger } from '../../io/logger.ts';
 import type { Counter, Metrics } from '../../io/metrics.ts';
 import type { ObjectStore } from '../../io/object/object-store.ts';
@@ -291,21 +291,27 @@ export class Log {
     this.wal.retire();
   }
 
-  /** `graceful`: what was appended is stored and a last checkpoint makes the next start quick. */
-  async shutDown(options: { readonly graceful: boolean }): Promise<void> {
+  /** `graceful`: what was appended is stored and a last checkpoint makes the next start quick, as far as `withinMs` suffices. */
+  async shutDown(options: { readonly graceful: boolean; readonly withinMs: number }): Promise<void> {
     if (this.#state !== 'open') return;
-    const { logger } = this.#options;
     this.#state = 'closing';
     this.#tick?.cancel();
     this.#merger.close();
     if (options.graceful && this.wal.refusal === undefined) {
-      await this.wal.flush();
-      // Without it the next start takes longer, and loses nothing.
-      if (this.#checkpointer.dirty) await this.checkpoint().catch((error: unknown) => logger.warn('no last checkpoint', { error: String(error) }));
+      const stopWaiting = new AbortController();
+      await Promise.race([this.#storeAll(), sleep(this.#options.clock, options.withinMs, stopWaiting.signal)]);
+      stopWaiting.abort();
     }
     this.#state = 'closed';
     for (const partition of this.#partitions.values()) partition.close('ended');
     await this.wal.close();
     await this.#collection.close();
+  }
+
+  async #storeAll(): Promise<void> {
+    await this.wal.flush();
+    if (!this.#checkpointer.dirty) return;
+    // Without it the next start takes longer, and loses nothing.
+    await this.checkpoint().catch((error: unknown) => this.#options.logger.warn('no last checkpoint', { error: String(error) }));
   }
 }

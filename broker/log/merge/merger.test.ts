@@ -158,7 +158,7 @@ describe('while a merge is under way', () => {
     const { on, partitions } = await withGroups(1, 20, 1 * kib, { objects: store });
     const merging = on.log.merge();
     await on.until(store.arrived);
-    await on.until(on.log.shutDown({ graceful: false }));
+    await on.until(on.log.shutDown({ graceful: false, withinMs: 0 }));
     store.letGo();
     await on.until(merging);
     assert.equal(partitions[0]!.index.entries.length, 20);

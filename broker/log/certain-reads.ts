@@ -57,6 +57,16 @@ export async function undamaged<T>(readAndParse: () => Promise<T>): Promise<T> {
   }
 }
 
+/** Damage is told with the name of the object: whoever mends the bucket has to find it. */
+export async function naming<T>(key: string, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof FormatError && !error.message.includes(key)) throw new FormatError(`${key}: ${error.message}`);
+    throw error;
+  }
+}
+
 function present(key: string, outcome: Exclude<ReadOutcome, { kind: 'unknown' | 'refused' }>): Buffer {
   if (outcome.kind === 'missing') throw new FormatError(`${key} is missing`);
   return outcome.bytes;

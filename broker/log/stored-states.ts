@@ -14,7 +14,7 @@ import { decodeStates, type EpochStart, type FullState, type IndexEntry, type Pa
 import { parseWholeObject } from './format/stored-object.ts';
 import type { Slice } from './format/slices.ts';
 import { ProducerState } from './producer-state.ts';
-import { readRange, readWhole, undamaged } from './certain-reads.ts';
+import { naming, readRange, readWhole, undamaged } from './certain-reads.ts';
 
 export interface StoredStatesOptions {
   readonly objects: ObjectStore;
@@ -44,7 +44,7 @@ export class StoredStates {
   load(key: ObjectKey): Promise<ReadonlyMap<string, PartitionState>> {
     let loading = this.#objects.get(key);
     if (!loading) {
-      loading = this.#load(key);
+      loading = naming(key, () => this.#load(key));
       this.#objects.set(key, loading);
     }
     return loading;
@@ -92,7 +92,7 @@ export class StoredStates {
       for (let i = 0; i < pages.length; i += this.#options.parallel) {
         const some = pages.slice(i, i + this.#options.parallel);
         const read = await Promise.all(some.map((page) => this.#readPage(page, key, content)));
-        for (const page of read) decodeStates(new ByteReader(page)).forEach(add);
+        for (const [at, page] of read.entries()) (await naming(some[at]!.object, () => decodeStates(new ByteReader(page)))).forEach(add);
       }
     } else throw new FormatError(`${key} is no checkpoint, handover or state object but a ${trailer.kind}`);
     return states;

@@ -4,7 +4,7 @@
  */
 import { ByteReader, FormatError } from '../../std/byte-reader.ts';
 import { type Incarnation, partitionKey } from '../../cluster/identifiers.ts';
-import { type CertainReads, untilCertain } from './certain-reads.ts';
+import { type CertainReads, naming, untilCertain } from './certain-reads.ts';
 import { type ObjectKey, walKey } from './format/object-keys.ts';
 import type { DerivedState, PlacedSlice } from './format/partition-state.ts';
 import { decodeSeal, type Seal } from './format/seal.ts';
@@ -47,8 +47,9 @@ export async function readForward(dead: Incarnation, first: number, found: Found
     for (const [i, object] of read.entries()) {
       if (!object) return { kind: 'missing', missing: number + i };
       const { trailer, footer } = object;
-      if (trailer.kind === 'seal') return { kind: 'sealed', number: number + i, seal: decodeSeal(footer) };
-      if (trailer.kind === 'group') addSlices(walKey(dead, number + i), footer, found);
+      const key = walKey(dead, number + i);
+      if (trailer.kind === 'seal') return { kind: 'sealed', number: number + i, seal: await naming(key, () => decodeSeal(footer)) };
+      if (trailer.kind === 'group') await naming(key, () => addSlices(key, footer, found));
     }
   }
 }

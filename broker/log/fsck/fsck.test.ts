@@ -66,7 +66,7 @@ describe('fsck', () => {
     const on = await withRecords();
     for (const key of ['holiday.jpg', 'wal/7/000000000001/000000000001', 'data/0/000000000099/000000000001'])
       await on.objects.create(key, { chunks: [], sizeBytes: 0 });
-    await on.objects.create('cluster', { chunks: [], sizeBytes: 0 });
+    for (const key of ['cluster', 'probe/1234/a']) await on.objects.create(key, { chunks: [], sizeBytes: 0 });
     const report = await check(on);
     assert.deepEqual(
       report.objects.filter(({ is }) => is === 'unknown').map(({ key }) => key),

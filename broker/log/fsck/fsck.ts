@@ -100,6 +100,7 @@ async function classify(object: ListedObject, metadata: StoredMetadata, reachabl
   const { key } = object;
   const say = (is: ObjectClass, reason: string): FsckObject => ({ ...object, is, reason });
   if (key === bucketRootKey) return say('root', 'whose bucket this is');
+  if (key.startsWith('probe/')) return say('garbage', 'left by a test of the store');
   const parsed = parseKey(key);
   if (!parsed) return say('unknown', 'no name of ours');
   if (reachable.objects.has(key as ObjectKey)) return checkLive(object, reachable, options);

@@ -54,9 +54,21 @@ export interface AppendOptions {
 }
 
 export type AppendOutcome =
-  | { readonly kind: 'appended'; readonly baseOffset: number; readonly lastOffset: number; readonly logAppendTimeMs: number; readonly durable: Promise<Durability> }
+  | {
+      readonly kind: 'appended';
+      readonly baseOffset: number;
+      readonly lastOffset: number;
+      readonly logAppendTimeMs: number;
+      readonly durable: Promise<Durability>;
+    }
   /** A retry of one of the producer's last five batches: the original offsets; `durable` tells when those count. */
-  | { readonly kind: 'duplicate'; readonly baseOffset: number; readonly lastOffset: number; readonly logAppendTimeMs: number; readonly durable: Promise<Durability> }
+  | {
+      readonly kind: 'duplicate';
+      readonly baseOffset: number;
+      readonly lastOffset: number;
+      readonly logAppendTimeMs: number;
+      readonly durable: Promise<Durability>;
+    }
   /** Never appended. */
   | { readonly kind: 'rejected'; readonly error: ErrorCode; readonly message?: string; readonly recordErrors?: readonly RecordError[] };
 

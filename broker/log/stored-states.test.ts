@@ -52,7 +52,16 @@ describe('stored states', () => {
 
   test('a producer that wrote old timestamps is as active as any when its state was rebuilt', async () => {
     const objects = new MemoryObjectStore();
-    const batch: ProducerBatch = { producerId: 7, producerEpoch: 0, firstSequence: 0, lastSequence: 9, firstOffset: 0, lastOffset: 9, timestampMs: 1_000, kind: 'idempotent' };
+    const batch: ProducerBatch = {
+      producerId: 7,
+      producerEpoch: 0,
+      firstSequence: 0,
+      lastSequence: 9,
+      firstOffset: 0,
+      lastOffset: 9,
+      timestampMs: 1_000,
+      kind: 'idempotent',
+    };
     const key = await putState(objects, [slice(0, 9, [batch])]);
     const clock = new ManualClock();
     const full = await statesIn(objects, clock).resolve(key, partition);
@@ -77,7 +86,15 @@ async function putState(objects: MemoryObjectStore, slices: readonly PlacedSlice
   encodeStates(writer, [{ kind: 'derived', ...partition, leaderEpoch: 0, base: '', slices }]);
   const content = writer.finish();
   const number = 1_000;
-  const object = assembleObject({ kind: 'state', incarnation, number, putId: Buffer.alloc(16), content: [content], contentBytes: content.length, footer: Buffer.alloc(0) });
+  const object = assembleObject({
+    kind: 'state',
+    incarnation,
+    number,
+    putId: Buffer.alloc(16),
+    content: [content],
+    contentBytes: content.length,
+    footer: Buffer.alloc(0),
+  });
   await objects.create(walKey(incarnation, number), object.body);
   return walKey(incarnation, number);
 }

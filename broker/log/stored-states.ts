@@ -51,7 +51,11 @@ export class StoredStates {
   }
 
   /** The full state of a partition as `key` tells it for `leaderEpoch` (undefined: whichever it has); undefined when it has none. */
-  async resolve(key: ObjectKey | '', partition: { readonly topicId: TopicId; readonly partition: number }, leaderEpoch?: number): Promise<FullState | undefined> {
+  async resolve(
+    key: ObjectKey | '',
+    partition: { readonly topicId: TopicId; readonly partition: number },
+    leaderEpoch?: number,
+  ): Promise<FullState | undefined> {
     if (key === '') return emptyState(partition);
     const chain: PartitionState[] = [];
     let at: ObjectKey | '' = key;
@@ -124,13 +128,17 @@ export function applySlices(
 ): FullState {
   const entries: IndexEntry[] = [...base.entries];
   const epochStarts: EpochStart[] = [...base.epochStarts];
-  const producers = ProducerState.decode(options.forgetProducers ? noProducers : base.producers, { maxProducers: options.maxProducers, expirationMs: options.producerExpirationMs });
+  const producers = ProducerState.decode(options.forgetProducers ? noProducers : base.producers, {
+    maxProducers: options.maxProducers,
+    expirationMs: options.producerExpirationMs,
+  });
   // Timestamps are the client's and may be years old: a producer whose state was rebuilt counts as active now.
   const nowMs = options.clock.wallMs();
   let { logStartOffset, endOffset } = base;
   for (const { object, slice } of placed) {
     if (slice.leaderEpoch !== leaderEpoch || slice.firstOffset < endOffset) continue;
-    if (slice.firstOffset > endOffset) throw new FormatError(`${object} continues ${slice.topicId}/${slice.partition} at ${slice.firstOffset}, but the log before it ends at ${endOffset}`);
+    if (slice.firstOffset > endOffset)
+      throw new FormatError(`${object} continues ${slice.topicId}/${slice.partition} at ${slice.firstOffset}, but the log before it ends at ${endOffset}`);
     logStartOffset = Math.max(logStartOffset, slice.logStartOffset);
     if (slice.length === 0) continue;
     if ((epochStarts.at(-1)?.leaderEpoch ?? -1) < leaderEpoch) epochStarts.push({ leaderEpoch, startOffset: slice.firstOffset });

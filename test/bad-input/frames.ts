@@ -46,12 +46,6 @@ export function shortened(frame: Buffer, bytes: number): Buffer {
   return sized(frame.subarray(4, frame.length - bytes));
 }
 
-export function int8(value: number): Buffer {
-  const bytes = Buffer.alloc(1);
-  bytes.writeInt8(value);
-  return bytes;
-}
-
 export function int16(value: number): Buffer {
   const bytes = Buffer.alloc(2);
   bytes.writeInt16BE(value);
@@ -61,12 +55,6 @@ export function int16(value: number): Buffer {
 export function int32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeInt32BE(value);
-  return bytes;
-}
-
-export function int64(value: bigint): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigInt64BE(value);
   return bytes;
 }
 

@@ -30,8 +30,6 @@ export const compressionMask = 0x07;
 export const logAppendTimeFlag = 0x08;
 export const transactionalFlag = 0x10;
 export const controlFlag = 0x20;
-/** The first timestamp is a delete horizon (KIP-534); set by compaction only. */
-export const deleteHorizonFlag = 0x40;
 
 export const noTimestamp = -1;
 export const noProducerId = -1;

@@ -9,8 +9,6 @@ import type { Incarnation, NodeId } from '../../../cluster/identifiers.ts';
 
 export type ObjectKey = string & { readonly __brand: 'ObjectKey' };
 
-export const rootObjectKey = 'cluster' as ObjectKey;
-
 export function walKey(incarnation: Incarnation, number: number): ObjectKey {
   return `${walPrefix(incarnation)}${pad(number)}` as ObjectKey;
 }

@@ -1,7 +1,7 @@
 /**
  * The log cache: the newest counted groups, kept in memory for tail reads and for the merge, within a byte budget
  * for the whole broker. Eviction is first in, first out, a group at a time: a group's slices share the buffers that
- * requests arrived in, so only whole groups give memory back.
+ * requests arrived in, so only whole groups give memory back. What counts is memory: a slice of one small record costs ten times its bytes.
  */
 import type { Metrics } from '../../io/metrics.ts';
 import type { OpenGroup } from './wal/open-group.ts';
@@ -14,7 +14,7 @@ export class LogCache {
 
   constructor(options: { readonly budgetBytes: number; readonly metrics: Metrics }) {
     this.#budgetBytes = options.budgetBytes;
-    options.metrics.observedGauge('automq_log_cache_bytes', 'Bytes of recent records in memory', () => this.#sizeBytes);
+    options.metrics.observedGauge('automq_log_cache_bytes', 'Memory that recent records take', () => this.#sizeBytes);
   }
 
   get sizeBytes(): number {
@@ -23,7 +23,7 @@ export class LogCache {
 
   add(group: OpenGroup): void {
     this.#groups.push(group);
-    this.#sizeBytes += group.sizeBytes;
+    this.#sizeBytes += group.memoryBytes;
     while (this.#sizeBytes > this.#budgetBytes && this.#first < this.#groups.length) this.#evictOldest();
   }
 
@@ -31,7 +31,7 @@ export class LogCache {
     const group = this.#groups[this.#first] as OpenGroup;
     this.#groups[this.#first] = undefined;
     this.#first++;
-    this.#sizeBytes -= group.sizeBytes;
+    this.#sizeBytes -= group.memoryBytes;
     for (const slice of group.slices) slice.owner.sliceEvicted(slice);
     if (this.#first > 1024 && this.#first * 2 > this.#groups.length) {
       this.#groups.splice(0, this.#first);

@@ -196,7 +196,7 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
   };
   try {
     await startImage(image, io.clock, logger, signal);
-    const past = await takeOverOwnPast({
+    const { ended: past, unreadable } = await takeOverOwnPast({
       ...reads,
       logger,
       self: incarnation,
@@ -208,7 +208,7 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
       open: (acquired) => owned.open(acquired),
     });
     states.forget();
-    log.allowCollection(() => (owned.failedCount > 0 ? 'own' : 'everything'));
+    log.allowCollection(() => (owned.failedCount > 0 || unreadable.length > 0 ? 'own' : 'everything'));
     takenOver = true;
     removal.wake();
     logger.info('incarnation serves', { partitions: log.partitionCount, recovered: past.length, tookMs: Math.round(io.clock.monotonicMs() - startedAtMs) });

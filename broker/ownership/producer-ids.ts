@@ -1,6 +1,6 @@
 /** Producer ids: blocks of 1,000 from the metadata store by compare-and-set; an id is never given twice, ids of a lost block are skipped. */
 import { type Clock, sleep } from '../../io/clock.ts';
-import { type MetaStore, MetaUnavailable, MetaUnknown } from '../../io/meta/meta-store.ts';
+import { MetaRefused, type MetaStore, MetaUnavailable, MetaUnknown } from '../../io/meta/meta-store.ts';
 import type { Random } from '../../io/random.ts';
 import { keys, parseRecord, producerIdsRecord } from '../../cluster/meta-records.ts';
 import type { ProducerIds } from '../server/services.ts';
@@ -36,7 +36,7 @@ export class ProducerIdBlocks implements ProducerIds {
       if (attempt > 0) await sleep(clock, retryMs);
       try {
         const before = await meta.get(keys.producerIds);
-        const start = (before && parseRecord(producerIdsRecord, before.value)?.next) ?? 0;
+        const start = before ? nextOf(before.value) : 0;
         const value = JSON.stringify({ next: start + blockSize, attempt: random.bytes(8).toString('hex') });
         const result = await meta.txn({
           compare: [{ key: keys.producerIds, modRevision: before?.modRevision ?? 0 }],
@@ -53,4 +53,11 @@ export class ProducerIdBlocks implements ProducerIds {
     }
     throw new MetaUnavailable('no block of producer ids could be had from the metadata store');
   }
+}
+
+/** A value that says nothing is no reason to begin again: an id that is given twice makes partitions drop records as duplicates. */
+function nextOf(value: string): number {
+  const record = parseRecord(producerIdsRecord, value);
+  if (!record) throw new MetaRefused(`${keys.producerIds} in the metadata store does not fit its schema; mend it`);
+  return record.next;
 }

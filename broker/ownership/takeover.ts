@@ -43,13 +43,18 @@ export interface TakeoverOptions extends RecoveryOptions {
 const recordsPerTxn = 40;
 const retryMs = 200;
 
-/**
- * Recovers all incarnations of this node that have not ended, and opens everything that is ours afterwards. Answers the
- * incarnations that ended: what is their own may be collected.
- */
-export async function takeOverOwnPast(options: TakeoverOptions): Promise<readonly Incarnation[]> {
+export interface Takeover {
+  /** They have ended: what is their own may be collected. */
+  readonly ended: readonly Incarnation[];
+  /** Partition records that fit no schema: nobody knows whom they name, so nothing of the past may be given up for now (C15). */
+  readonly unreadable: readonly string[];
+}
+
+/** Recovers all incarnations of this node that have not ended, and opens everything that is ours afterwards. */
+export async function takeOverOwnPast(options: TakeoverOptions): Promise<Takeover> {
   const past = await claimedIncarnations(options);
   const open = past.filter(({ record }) => !record.ended);
+  const ended = past.filter(({ record }) => record.ended).map(({ incarnation }) => incarnation);
   const sealedStates = new Map<string, ObjectKey>();
   for (const { incarnation, record } of open) {
     const started = options.clock.monotonicMs();
@@ -57,14 +62,20 @@ export async function takeOverOwnPast(options: TakeoverOptions): Promise<readonl
     sealedStates.set(incarnationKey(incarnation), state);
     options.logger.info('earlier incarnation sealed', { ...incarnation, tookMs: Math.round(options.clock.monotonicMs() - started) });
   }
-  await reassign(sealedStates, 0, options);
+  let unreadable = await reassign(sealedStates, 0, options);
   for (const claimed of open) {
     const fenced = await mark(claimed, { fenced: true }, options);
-    await reassign(sealedStates, fenced.revision, options);
+    unreadable = await reassign(sealedStates, fenced.revision, options);
+    if (unreadable.length > 0) continue;
     // Before anything of it is collected: whoever read its WAL after that would find holes.
     await mark(fenced, { fenced: true, ended: true }, options);
+    ended.push(claimed.incarnation);
   }
-  return past.map(({ incarnation }) => incarnation);
+  if (unreadable.length > 0) {
+    const advice = 'mend or remove them and restart; until then earlier incarnations stay recoverable and nothing of theirs is deleted';
+    options.logger.error(`partition records in the metadata store do not fit their schema: ${advice}`, { keys: unreadable });
+  }
+  return { ended, unreadable };
 }
 
 /** A revision at which our own registration stands: an older list may lack the incarnation that it claimed, and its partitions would stay closed. */
@@ -108,15 +119,16 @@ async function claimedIncarnations(options: TakeoverOptions): Promise<Claimed[]>
 
 /**
  * Until no record (at a revision not older than `notOlderThan`) names a sealed incarnation and all that name us are
- * open: gives the former a new owner and leader epoch, settles the latter by a write (design §4: never by a get).
+ * open: gives the former a new owner and leader epoch, settles the latter by a write (design §4: never by a get). Answers the
+ * keys of the records that fit no schema.
  */
-async function reassign(sealed: ReadonlyMap<string, ObjectKey>, notOlderThan: number, options: TakeoverOptions): Promise<void> {
+async function reassign(sealed: ReadonlyMap<string, ObjectKey>, notOlderThan: number, options: TakeoverOptions): Promise<readonly string[]> {
   for (let round = 0; ; round++) {
     if (round > 0) await sleep(options.clock, Math.min(retryMs, 10 * round), options.signal);
     const list = await certain(options, () => options.meta.list(keys.partitions));
     if (list.revision < notOlderThan) continue;
     const wanted = await planRecords(list.entries, sealed, options);
-    if (wanted.length === 0) return;
+    if (wanted.length === 0) return unreadableRecords(list.entries);
     for (let i = 0; i < wanted.length; i += recordsPerTxn) {
       const some = wanted.slice(i, i + recordsPerTxn);
       if (await writeRecords(some, options)) await options.open(some);
@@ -127,6 +139,10 @@ async function reassign(sealed: ReadonlyMap<string, ObjectKey>, notOlderThan: nu
 interface WantedRecord extends AcquiredPartition {
   readonly key: string;
   readonly modRevision: number;
+}
+
+function unreadableRecords(entries: readonly MetaEntry[]): string[] {
+  return entries.filter(({ key, value }) => parsePartitionKey(key) && !parseRecord(partitionRecord, value)).map(({ key }) => key);
 }
 
 async function planRecords(entries: readonly MetaEntry[], sealed: ReadonlyMap<string, ObjectKey>, options: TakeoverOptions): Promise<WantedRecord[]> {

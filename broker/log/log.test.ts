@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { MemoryObjectStore } from '../../io/object/memory-object-store.ts';
 import type { ByteRange, CallOptions, CreateOutcome, ObjectBody } from '../../io/object/object-store.ts';
+import { ReadFailed } from './partition-log.ts';
 import { batchOf, kib, LogOnMemory, testTopic } from './testing/log-on-memory.ts';
 
 describe('a checkpoint', () => {
@@ -162,6 +163,18 @@ describe('offsets by time', () => {
     assert.equal(await find(1_400), undefined);
   });
 
+  test('records that cannot be read are not passed over: a later one would be taken for the first', async () => {
+    const store = new HeldStore();
+    const on = new LogOnMemory({ objects: store, limits: { logCacheBytes: 0 } });
+    const partition = on.create(0);
+    for (const timestampMs of [1_000, 2_000, 3_000]) await on.append(partition, 100, timestampMs);
+    store.unreadable = partition.index.entries[1]?.object;
+    await assert.rejects(on.until(partition.offsetForTimestamp(2_000)), ReadFailed);
+    assert.equal((await on.until(partition.offsetForTimestamp(3_000)))?.offset, 2);
+    store.unreadable = undefined;
+    assert.equal((await on.until(partition.offsetForTimestamp(2_000)))?.offset, 1);
+  });
+
   test('an entry of which only deleted records are new enough is passed over', async () => {
     const on = new LogOnMemory();
     const partition = on.create(0);
@@ -177,6 +190,7 @@ describe('offsets by time', () => {
 /** Holds PUTs while it is told to; counts what is read. */
 class HeldStore extends MemoryObjectStore {
   readBytes = 0;
+  unreadable: string | undefined;
   #held: Promise<void> | undefined;
   letGo: () => void = () => {};
 
@@ -192,6 +206,7 @@ class HeldStore extends MemoryObjectStore {
   }
 
   override async read(key: string, range?: ByteRange, options?: CallOptions) {
+    if (key === this.unreadable) return { kind: 'unknown', cause: 'away' } as const;
     const outcome = await super.read(key, range, options);
     if (outcome.kind === 'found') this.readBytes += outcome.bytes.length;
     return outcome;

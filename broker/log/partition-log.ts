@@ -34,9 +34,9 @@ export interface PartitionLog {
   /** Calls `listener` whenever the high watermark or last stable offset advanced, or the log was closed. Returns how to stop. */
   subscribe(listener: () => void): () => void;
 
-  /** First record whose timestamp is at or after `timestampMs`. */
+  /** First record whose timestamp is at or after `timestampMs`. Rejects with a `ReadFailed` when records that may be it cannot be read. */
   offsetForTimestamp(timestampMs: number): Promise<TimestampOffset | undefined>;
-  /** The record with the greatest timestamp. */
+  /** The record with the greatest timestamp. Rejects as above. */
   offsetOfMaxTimestamp(): Promise<TimestampOffset | undefined>;
   /** End offset (exclusive) of the largest leader epoch ≤ `leaderEpoch` (OffsetForLeaderEpoch, KIP-101). */
   endOffsetForEpoch(leaderEpoch: number): { readonly leaderEpoch: number; readonly endOffset: number };
@@ -100,6 +100,17 @@ export type ReadOutcome =
     }
   | { readonly kind: 'out-of-range' }
   | { readonly kind: 'failed'; readonly error: ErrorCode };
+
+/** What was looked for may lie in records that could not be read. */
+export class ReadFailed extends Error {
+  override readonly name = 'ReadFailed';
+  readonly error: ErrorCode;
+
+  constructor(error: ErrorCode) {
+    super(`records could not be read: error ${error}`);
+    this.error = error;
+  }
+}
 
 export interface AbortedTransaction {
   readonly producerId: number;

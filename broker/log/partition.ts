@@ -21,7 +21,16 @@ import type { ObjectCatalog } from './object-catalog.ts';
 import { indexedTimestamp } from './indexed-timestamp.ts';
 import { firstRecordAtOrAfter } from './offset-by-time.ts';
 import { endOffsetForEpoch, epochAt, PartitionIndex } from './partition-index.ts';
-import type { ActiveProducer, AppendOptions, AppendOutcome, PartitionLog, ReadOptions, ReadOutcome, TimestampOffset } from './partition-log.ts';
+import {
+  type ActiveProducer,
+  type AppendOptions,
+  type AppendOutcome,
+  type PartitionLog,
+  type ReadOptions,
+  type ReadOutcome,
+  type TimestampOffset,
+  ReadFailed,
+} from './partition-log.ts';
 import { ProducerState } from './producer-state.ts';
 import { findChunk, findSlice } from './slice-search.ts';
 import type { StoredReader } from './stored-reader.ts';
@@ -338,12 +347,14 @@ export class Partition implements PartitionLog, SliceOwner {
     return firstRecordAtOrAfter(batch, timestampMs, { minOffset: this.logStartOffset, maxDecompressedBytes: this.#options.maxDecompressedBytes });
   }
 
-  /** Visible batches of these offsets. Ends early when something cannot be read: the caller finds nothing. */
+  /** Visible batches of these offsets; what was deleted meanwhile is passed over. Nothing may be skipped that cannot be read: a later record would be taken for the first. */
   async *#batchesBetween(firstOffset: number, lastOffset: number): AsyncGenerator<{ readonly bytes: Buffer; readonly maxTimestamp: number }> {
     let offset = firstOffset;
     while (offset <= lastOffset && offset < this.#highWatermark) {
       const outcome = await this.read(offset, { maxBytes: 1 << 20, isolation: 'uncommitted' });
-      if (outcome.kind !== 'records' || outcome.sizeBytes === 0) return;
+      if (outcome.kind === 'out-of-range') return;
+      if (outcome.kind === 'failed' || outcome.sizeBytes === 0)
+        throw new ReadFailed(outcome.kind === 'failed' ? outcome.error : ErrorCodes.KAFKA_STORAGE_ERROR);
       for (const chunk of outcome.chunks) {
         const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
         for (const batch of walkBatches(bytes)) {

@@ -5,7 +5,7 @@
  * v8 −4, earliest local (KIP-405) · v9 −5, latest tiered (KIP-1005) · v10 timeout (KIP-1075) · v11 −6, earliest pending upload (KIP-1023).
  * Nothing is tiered here, so −4 is the log start, and −5 and −6 answer offset −1, as Kafka does for a topic without tiering.
  */
-import type { PartitionLog, TimestampOffset } from '../../log/partition-log.ts';
+import { type PartitionLog, ReadFailed, type TimestampOffset } from '../../log/partition-log.ts';
 import { ErrorCodes, type ErrorCode } from '../../protocol/errors.ts';
 import { zeroUuid } from '../../protocol/layout.ts';
 import { ApiKeys, type RequestOf, type ResponseInputOf } from '../../protocol/messages.gen.ts';
@@ -93,8 +93,14 @@ function answerOf(place: Place, asked: AskedPartition): PartitionResponse | (() 
   const bound = boundOf(log, request);
   if (timestamp < 0 && timestamp !== MAX_TIMESTAMP) return found(partitionIndex, atEnd(log, timestamp, bound));
   return async () => {
-    const at = timestamp === MAX_TIMESTAMP ? await log.offsetOfMaxTimestamp() : await log.offsetForTimestamp(timestamp);
-    return found(partitionIndex, at === undefined || at.offset >= bound ? notFound : at);
+    try {
+      const at = timestamp === MAX_TIMESTAMP ? await log.offsetOfMaxTimestamp() : await log.offsetForTimestamp(timestamp);
+      return found(partitionIndex, at === undefined || at.offset >= bound ? notFound : at);
+    } catch (error) {
+      // "No such record" would send a consumer to the end, past records that it never saw.
+      if (error instanceof ReadFailed) return refused(partitionIndex, error.error);
+      throw error;
+    }
   };
 }
 

@@ -1,6 +1,7 @@
 /** ListOffsets, OffsetForLeaderEpoch, InitProducerId, DescribeProducers, DescribeLogDirs. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ReadFailed } from '../../log/partition-log.ts';
 import { ErrorCodes } from '../../protocol/errors.ts';
 import type { ApiKeys, RequestInputOf } from '../../protocol/messages.gen.ts';
 import { FakeServices } from '../testing/fake-services.ts';
@@ -37,6 +38,14 @@ test('the ends of a partition, and offsets by time', async () => {
   assert.deepEqual(await listOne(services, 11, -6), [0, -1, -1]);
   assert.deepEqual(await listOne(services, 1, 4500), [0, 5, 5000]);
   assert.deepEqual(await listOne(services, 9, 99_000), [0, -1, -1]);
+});
+
+test('an offset by time that cannot be looked up is an error, not "there is none"', async () => {
+  const services = filled();
+  const log = services.logs.get(`${services.topicId('t')}/0`)!;
+  log.offsetForTimestamp = () => Promise.reject(new ReadFailed(ErrorCodes.KAFKA_STORAGE_ERROR));
+  assert.deepEqual(await listOne(services, 9, 4500), [ErrorCodes.KAFKA_STORAGE_ERROR, -1, -1]);
+  assert.deepEqual(await listOne(services, 9, -1), [0, 10, -1]);
 });
 
 test('special timestamps that a version does not know are refused (B52)', async () => {

@@ -77,8 +77,14 @@ ${cases - differing} cases we do what Kafka does; ${differing} differ on purpose
 
 - \`node dist/test/bad-input/differential.js record\` asks Kafka again (Java and Maven are needed).
 - \`node dist/test/bad-input/differential.js compare HOST:PORT\` asks any broker and prints what is different.
-- \`overload.test.ts\` and \`slow-clients.test.ts\` hold memory, files and other clients against announced frames, 10,000 connections, answers
-  that nobody reads, slow senders; \`socket-fuzz.test.ts\` sends damaged requests of every API (\`make fuzz\` for a long run).
+
+Besides, \`make test\` holds, each against a broker in a process of its own while a bystander writes and reads:
+
+- memory, files and other clients, against announced frames, 10,000 connections, 10,000 requests and 2 GB of records whose answers nobody reads,
+  random bytes (\`overload.test.ts\`), and clients that hold a connection by doing almost nothing (\`slow-clients.test.ts\`);
+- plausible requests of every API, half of them damaged (\`socket-fuzz.test.ts\`; \`make fuzz\` sends 200,000);
+- stores that somebody else wrote into: damaged and forged objects (\`poisoned-objects-fuzz.test.ts\`), values in the metadata store that fit no schema
+  (\`poisoned-metadata.test.ts\`); the HTTP endpoint's own limits are in \`io/http-server.test.ts\`.
 
 Observations read so: the error codes of each answer with their places in it, \`closed\` where the broker closed the connection, \`hangs\` where it did
 neither, \`open\` where the connection still served at the end.

@@ -52,20 +52,21 @@ export interface Takeover {
 
 /** Recovers all incarnations of this node that have not ended, and opens everything that is ours afterwards. */
 export async function takeOverOwnPast(options: TakeoverOptions): Promise<Takeover> {
-  const past = await claimedIncarnations(options);
+  const { claimed: past, known } = await claimedIncarnations(options);
   const open = past.filter(({ record }) => !record.ended);
   const ended = past.filter(({ record }) => record.ended).map(({ incarnation }) => incarnation);
   const sealedStates = new Map<string, ObjectKey>();
+  const sealed: SealedPast = { states: sealedStates, known };
   for (const { incarnation, record } of open) {
     const started = options.clock.monotonicMs();
     const state = await sealIncarnation(incarnation, record.checkpoint as ObjectKey | undefined, options);
     sealedStates.set(incarnationKey(incarnation), state);
     options.logger.info('earlier incarnation sealed', { ...incarnation, tookMs: Math.round(options.clock.monotonicMs() - started) });
   }
-  let unreadable = await reassign(sealedStates, 0, options);
+  let unreadable = await reassign(sealed, 0, options);
   for (const claimed of open) {
     const fenced = await mark(claimed, { fenced: true }, options);
-    unreadable = await reassign(sealedStates, fenced.revision, options);
+    unreadable = await reassign(sealed, fenced.revision, options);
     if (unreadable.length > 0) continue;
     // Before anything of it is collected: whoever read its WAL after that would find holes.
     await mark(fenced, { fenced: true, ended: true }, options);
@@ -99,7 +100,14 @@ interface Claimed {
   readonly modRevision: number;
 }
 
-async function claimedIncarnations(options: TakeoverOptions): Promise<Claimed[]> {
+interface SealedPast {
+  /** What the seals of those that had not ended name. */
+  readonly states: ReadonlyMap<string, ObjectKey>;
+  /** All of which the metadata store has a key. An earlier incarnation without one has ended, and nothing is left of it. */
+  readonly known: ReadonlySet<string>;
+}
+
+async function claimedIncarnations(options: TakeoverOptions): Promise<{ readonly claimed: readonly Claimed[]; readonly known: ReadonlySet<string> }> {
   const notOlderThan = await registeredAt(options);
   let list = await certain(options, () => options.meta.list(`${keys.recoveries}${options.self.node}/`));
   while (list.revision < notOlderThan) {
@@ -108,13 +116,15 @@ async function claimedIncarnations(options: TakeoverOptions): Promise<Claimed[]>
   }
   const { entries } = list;
   const found: Claimed[] = [];
+  const known = new Set<string>();
   for (const { key, value, modRevision } of entries) {
     const incarnation = parseRecoveryKey(key);
     const record = parseRecord(recoveryRecord, value);
+    if (incarnation) known.add(incarnationKey(incarnation));
     if (incarnation && record) found.push({ incarnation, record, modRevision });
     else options.logger.error('a recovery record does not fit its schema and is ignored', { key });
   }
-  return found.sort((a, b) => a.incarnation.epoch - b.incarnation.epoch);
+  return { claimed: found.sort((a, b) => a.incarnation.epoch - b.incarnation.epoch), known };
 }
 
 /**
@@ -122,7 +132,7 @@ async function claimedIncarnations(options: TakeoverOptions): Promise<Claimed[]>
  * open: gives the former a new owner and leader epoch, settles the latter by a write (design §4: never by a get). Answers the
  * keys of the records that fit no schema.
  */
-async function reassign(sealed: ReadonlyMap<string, ObjectKey>, notOlderThan: number, options: TakeoverOptions): Promise<readonly string[]> {
+async function reassign(sealed: SealedPast, notOlderThan: number, options: TakeoverOptions): Promise<readonly string[]> {
   for (let round = 0; ; round++) {
     if (round > 0) await sleep(options.clock, Math.min(retryMs, 10 * round), options.signal);
     const list = await certain(options, () => options.meta.list(keys.partitions));
@@ -145,18 +155,25 @@ function unreadableRecords(entries: readonly MetaEntry[]): string[] {
   return entries.filter(({ key, value }) => parsePartitionKey(key) && !parseRecord(partitionRecord, value)).map(({ key }) => key);
 }
 
-async function planRecords(entries: readonly MetaEntry[], sealed: ReadonlyMap<string, ObjectKey>, options: TakeoverOptions): Promise<WantedRecord[]> {
+async function planRecords(entries: readonly MetaEntry[], sealed: SealedPast, options: TakeoverOptions): Promise<WantedRecord[]> {
   const wanted: WantedRecord[] = [];
   for (const { key, value, modRevision } of entries) {
     const id = parsePartitionKey(key);
     const record = parseRecord(partitionRecord, value);
     if (!id || !record) continue;
-    const sealedState = sealed.get(incarnationKey(record.owner));
+    const sealedState = sealed.states.get(incarnationKey(record.owner));
     if (sealedState) wanted.push({ ...id, key, modRevision, record: await takenOver(id, record, sealedState, options) });
+    // Whenever a record names a sealed incarnation it is reassigned: also when a write that slept for hours named it after it had ended.
+    else if (isForgotten(record.owner, sealed, options))
+      wanted.push({ ...id, key, modRevision, record: { ...record, owner: options.self, leaderEpoch: record.leaderEpoch + 1 } });
     else if (incarnationKey(record.owner) === incarnationKey(options.self) && !options.isOpen(id.topicId, id.partition))
       wanted.push({ ...id, key, modRevision, record });
   }
   return wanted;
+}
+
+function isForgotten(owner: Incarnation, { known }: SealedPast, { self }: TakeoverOptions): boolean {
+  return owner.node === self.node && owner.epoch < self.epoch && !known.has(incarnationKey(owner));
 }
 
 /** The state object is the new pointer if it knows the record's leader epoch; else the old pointer stays. */

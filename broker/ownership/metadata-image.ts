@@ -34,6 +34,8 @@ export interface MetadataImageOptions {
 }
 
 const relistBackoffMs = 500;
+/** Always the same one: who derives something from settings compares them by identity. */
+const noSettings: Readonly<Record<string, string>> = {};
 
 export class MetadataImage implements ClusterImage {
   readonly clusterId: string;
@@ -95,7 +97,7 @@ export class MetadataImage implements ClusterImage {
   }
 
   brokerConfig(resource: string): Readonly<Record<string, string>> {
-    return this.#brokerConfigs.get(resource) ?? {};
+    return this.#brokerConfigs.get(resource) ?? noSettings;
   }
 
   tombstones(): ReadonlyMap<TopicId, TombstoneRecord> {

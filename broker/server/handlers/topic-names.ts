@@ -8,12 +8,25 @@ export function topicNameProblem(name: string): string | undefined {
   return reason === undefined ? undefined : `Topic name is invalid: ${reason}`;
 }
 
+type Named = { readonly name: string };
+
+/** By list of topics, which the image keeps until it changes: a request may hold names by the hundred thousand. */
+const foldedNames = new WeakMap<readonly Named[], ReadonlyMap<string, string>>();
+
 /** Metrics cannot tell `.` from `_`, so Kafka refuses names that differ in nothing else. */
-export function collidingName(name: string, existing: Iterable<{ readonly name: string }>): string | undefined {
+export function collidingName(name: string, existing: readonly Named[]): string | undefined {
   if (!/[._]/.test(name)) return undefined;
-  const folded = name.replaceAll('.', '_');
-  for (const other of existing) if (other.name !== name && other.name.length === name.length && other.name.replaceAll('.', '_') === folded) return other.name;
-  return undefined;
+  let folded = foldedNames.get(existing);
+  if (folded === undefined) {
+    folded = new Map(existing.map((topic) => [fold(topic.name), topic.name]));
+    foldedNames.set(existing, folded);
+  }
+  const found = folded.get(fold(name));
+  return found === name ? undefined : found;
+}
+
+function fold(name: string): string {
+  return name.replaceAll('.', '_');
 }
 
 function reasonOf(name: string): string | undefined {

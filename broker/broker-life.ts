@@ -105,7 +105,7 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     onTopicRemoved: (topic) => {
       groups.onTopicDeleted(topic.name, topic.topicId);
       admin.topicRemoved(topic.topicId);
-      owned.closeTopic(topic.topicId, topic.partitionCount);
+      // That a list lacks it deletes nothing: its tombstone does, which removal looks for.
       if (takenOver) removal.wake();
     },
     onBrokerConfigChanged: () => {},

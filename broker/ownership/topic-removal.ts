@@ -6,7 +6,7 @@ import { type Clock, sleep } from '../../io/clock.ts';
 import type { Logger } from '../../io/logger.ts';
 import { type MetaEntry, type MetaStore, MetaUnavailable, MetaUnknown } from '../../io/meta/meta-store.ts';
 import type { Incarnation, TopicId } from '../../cluster/identifiers.ts';
-import { keys, parseRecord, type TombstoneRecord, tombstoneRecord, topicRecord } from '../../cluster/meta-records.ts';
+import { keys, parsePartitionKey, parseRecord, type TombstoneRecord, tombstoneRecord, topicRecord } from '../../cluster/meta-records.ts';
 
 export interface TopicRemovalOptions {
   readonly meta: MetaStore;
@@ -39,6 +39,8 @@ export class TopicRemoval {
     this.#wanted = true;
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
+      // Woken after the last look, before this.
+      if (this.#wanted && !this.#options.signal.aborted) this.wake();
     });
   }
 
@@ -72,8 +74,9 @@ export class TopicRemoval {
       const settled = await this.#markDeleted(entry, tombstone, topicId);
       if (settled === 'again') return false;
       if (settled === 'exists') continue;
-      this.#options.closeTopic(topicId, tombstone.partitions);
-      await this.#removeRecords(topicId);
+      const records = (await meta.list(keys.partitionsOf(topicId))).entries;
+      this.#options.closeTopic(topicId, partitionCount(tombstone, records));
+      await this.#removeRecords(records);
       removable.push(settled);
     }
     if (removable.length === 0) return true;
@@ -106,11 +109,14 @@ export class TopicRemoval {
     return exists ? 'exists' : { key, modRevision: result.revision };
   }
 
-  async #removeRecords(topicId: TopicId): Promise<void> {
-    const { meta } = this.#options;
-    const { entries } = await meta.list(keys.partitionsOf(topicId));
-    for (let i = 0; i < entries.length; i += recordsPerTxn) {
-      await meta.txn({ compare: [], then: entries.slice(i, i + recordsPerTxn).map(({ key }) => ({ kind: 'delete', key })) });
+  async #removeRecords(records: readonly MetaEntry[]): Promise<void> {
+    for (let i = 0; i < records.length; i += recordsPerTxn) {
+      await this.#options.meta.txn({ compare: [], then: records.slice(i, i + recordsPerTxn).map(({ key }) => ({ kind: 'delete', key })) });
     }
   }
+}
+
+/** A growth that failed half-way left more partitions than the topic ever showed. */
+function partitionCount({ partitions }: TombstoneRecord, records: readonly MetaEntry[]): number {
+  return records.reduce((count, { key }) => Math.max(count, (parsePartitionKey(key)?.partition ?? -1) + 1), partitions);
 }

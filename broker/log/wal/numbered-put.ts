@@ -38,6 +38,8 @@ export interface NumberedPutOptions {
   readonly mutants?: Mutants;
 }
 
+const readAttempts = 3;
+
 export async function numberedPut(key: string, object: AssembledObject, options: NumberedPutOptions): Promise<PutResult> {
   for (let attempt = 1; ; attempt++) {
     const outcome = await createHedged(key, object, options);
@@ -80,15 +82,25 @@ async function settleExisting(key: string, object: AssembledObject, options: Num
   for (let attempt = 1; ; attempt++) {
     const outcome: ReadOutcome = await options.objects.readTail(key, trailerBytes);
     if (outcome.kind === 'missing') return { kind: 'lost', reason: `${key} exists and is missing at once: deleted under us` };
-    if (outcome.kind === 'found') return compare(key, object, outcome.bytes, outcome.sizeBytes, options);
+    if (outcome.kind === 'found') {
+      const compared = compare(key, object, outcome.bytes, outcome.sizeBytes, options);
+      // The bytes may have been damaged on their way only.
+      if (compared.kind !== 'unreadable') return compared;
+      if (attempt >= readAttempts) return { kind: 'lost', reason: `${key} holds something that is no object of ours: ${compared.reason}` };
+    } else options.onTrouble(outcome.kind, outcome.cause, attempt);
     if (options.signal.aborted) return undefined;
-    options.onTrouble(outcome.kind, outcome.cause, attempt);
     await backOff(attempt, options);
     if (options.signal.aborted) return undefined;
   }
 }
 
-function compare(key: string, object: AssembledObject, tail: Buffer, sizeBytes: number, options: NumberedPutOptions): PutResult {
+function compare(
+  key: string,
+  object: AssembledObject,
+  tail: Buffer,
+  sizeBytes: number,
+  options: NumberedPutOptions,
+): PutResult | { readonly kind: 'unreadable'; readonly reason: string } {
   try {
     const stored = decodeTrailer(tail, sizeBytes);
     if (stored.kind === 'seal') return { kind: 'fenced' };
@@ -98,7 +110,7 @@ function compare(key: string, object: AssembledObject, tail: Buffer, sizeBytes: 
     }
     return { kind: 'lost', reason: `${key} holds other bytes, written as ${stored.kind} by node ${stored.incarnation.node} epoch ${stored.incarnation.epoch}` };
   } catch (error) {
-    if (error instanceof FormatError) return { kind: 'lost', reason: `${key} holds something that is no object of ours: ${error.message}` };
+    if (error instanceof FormatError) return { kind: 'unreadable', reason: error.message };
     throw error;
   }
 }

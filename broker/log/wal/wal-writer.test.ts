@@ -113,6 +113,21 @@ describe('a 412 is read, never guessed', () => {
     assert.equal((await ended).kind, 'lost');
   });
 
+  test('a bit that flipped on its way is no object of somebody else', async () => {
+    const store = new ScriptedStore(['applied, answer lost']);
+    const { wal, owner } = writer(store);
+    const readTail = store.readTail.bind(store);
+    let flipped = 0;
+    store.readTail = async (...asked) => {
+      const tail = await readTail(...asked);
+      if (tail.kind === 'found' && flipped++ < 2) tail.bytes[flipped * 8]! ^= 1;
+      return tail;
+    };
+    assert.equal(await append(wal, owner, 'a'), 'durable');
+    assert.equal(flipped, 3);
+    await wal.close();
+  });
+
   test('exists, then missing: deleted under us', async () => {
     const store = new ScriptedStore(['exists although nothing is there']);
     const { wal, owner, ended } = writer(store);

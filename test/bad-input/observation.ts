@@ -15,14 +15,17 @@ const mostLines = 8;
 
 type Body = Readonly<Record<string, unknown>>;
 
-/** Error codes with their places, in an order that does not depend on the answer's. */
-export function errorLines(body: unknown): string[] {
+/** Error codes with their places, in an order that depends neither on the answer's nor on the names of this run. */
+export function errorLines(body: unknown, place?: Place): string[] {
   const found: { place: string; error: string }[] = [];
   collect(body, '', found);
   const inner = found.filter(({ place }) => place !== '');
   // The code of the whole answer says something when it is an error or nothing else is said.
   const shown = inner.length > 0 ? found.filter(({ place, error }) => place !== '' || error !== 'NONE') : found;
-  const lines = shown.map(({ place, error }) => (place === '' ? error : `${place} ${error}`)).sort();
+  const lines = shown
+    .map(({ place, error }) => (place === '' ? error : `${place} ${error}`))
+    .map((line) => (place ? withoutNames(line, place) : line))
+    .sort();
   return lines.length > mostLines ? summed(shown.map(({ error }) => error)) : lines;
 }
 

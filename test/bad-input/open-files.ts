@@ -12,7 +12,7 @@ export function mostConnections(wanted: number): number {
   return Math.min(wanted, Number.isNaN(soft) ? wanted : soft - others);
 }
 
-const patienceMs = 10_000;
+const patienceMs = 30_000;
 
 /** Measures again and again until the broker has no more files open than before: closing takes a moment. */
 export function measureWhenFreed(broker: BrokerChild, before: Measurement): Promise<Measurement> {

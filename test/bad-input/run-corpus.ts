@@ -53,7 +53,7 @@ async function observe(address: Address, sample: BadInput, place: Place, options
     const answers: unknown[] = [];
     for (const step of sample.frames(place)) {
       const frame = typeof step === 'function' ? step(answers) : step;
-      const seen = await exchange(client, frame, options);
+      const seen = await exchange(client, frame, place, options);
       answers.push(seen.body);
       lines.push(...seen.lines.map((line) => withoutNames(line, place)));
       if (client.closed) return lines.at(-1) === 'closed' ? lines : [...lines, 'closed'];
@@ -69,23 +69,23 @@ interface Seen {
   readonly body?: unknown;
 }
 
-async function exchange(client: WireClient, frame: Frame, options: RunOptions): Promise<Seen> {
+async function exchange(client: WireClient, frame: Frame, place: Place, options: RunOptions): Promise<Seen> {
   client.send(frame.bytes);
   if (frame.unfinished) return { lines: [await unfinishedEnd(client, options)] };
   if (!frame.answer) return { lines: [] };
   const reply = await client.next(options.patienceMs);
   if (reply.kind !== 'frame') return { lines: [reply.kind === 'closed' ? 'closed' : 'hangs'] };
-  return answered(frame, frame.answer, reply.bytes);
+  return answered(frame, frame.answer, reply.bytes, place);
 }
 
-function answered(frame: Frame, { apiKey, version }: NonNullable<Frame['answer']>, bytes: Buffer): Seen {
+function answered(frame: Frame, { apiKey, version }: NonNullable<Frame['answer']>, bytes: Buffer, place: Place): Seen {
   const sentId = frame.bytes.readInt32BE(8);
   const decoded = readAnswer(apiKey, version, bytes);
   if (!decoded) return { lines: [`an answer that is no ${apiOf(apiKey)?.name} v${version}`] };
   const { body, correlationId, trailingBytes } = decoded;
   if (correlationId !== sentId) return { lines: [`answer to ${correlationId} instead of ${sentId}`], body };
   const also = frame.also ? [frame.also(body as never)] : [];
-  const errors = frame.instead ? [frame.instead(body as never)] : errorLines(body);
+  const errors = frame.instead ? [frame.instead(body as never)] : errorLines(body, place);
   return { lines: [...errors, ...also, ...(trailingBytes > 0 ? [`${trailingBytes} bytes behind the answer`] : [])], body };
 }
 

@@ -30,6 +30,9 @@ export interface SimAdminOptions {
 export const noises = ['create topic', 'delete topic', 'add partitions', 'change retention', 'delete records', 'list offsets'] as const;
 export type Noise = (typeof noises)[number];
 
+/** Topics that come and go, at one time. */
+const mostPassing = 8;
+
 export class SimAdmin {
   /** Topics that clients may use now. */
   readonly topics: string[] = [];
@@ -94,6 +97,7 @@ export class SimAdmin {
     const { session, random, recorder } = this.#options;
     switch (noise) {
       case 'create topic': {
+        if (this.#passing.length >= mostPassing) return;
         const name = `passing-${this.#nextTopic++}`;
         const error = await this.#create({ name, partitions: random.integer(1, 4), config: {} });
         if (error !== ErrorCodes.NONE) return;

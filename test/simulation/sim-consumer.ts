@@ -163,8 +163,8 @@ export class SimConsumer {
 
   /** One Fetch to one leader, for all partitions that it leads. */
   async #fetch(): Promise<void> {
-    const { session, shape, random, recorder } = this.#options;
-    const ready = [...this.#positions.values()].filter((position) => position.offset !== undefined);
+    const { session, shape, random, recorder, final } = this.#options;
+    const ready = [...this.#positions.values()].filter((position) => position.offset !== undefined && !(final && position.atEnd));
     const first = ready.length > 0 ? random.pick(ready) : undefined;
     if (first === undefined) return;
     const leader = session.topics.get(first.topic)?.leaders[first.partition];

@@ -151,7 +151,10 @@ export class Link {
   }
 }
 
-type Parcel = { readonly kind: 'data'; readonly bytes: Buffer } | { readonly kind: 'fin' } | { readonly kind: 'reset' };
+/** `cuts`: how often it was cut already; a long one is not handed over byte by byte. */
+type Parcel = { readonly kind: 'data'; readonly bytes: Buffer; readonly cuts: number } | { readonly kind: 'fin' } | { readonly kind: 'reset' };
+
+const mostCuts = 4;
 
 class End implements Connection {
   readonly remote: string;
@@ -262,10 +265,11 @@ class End implements Connection {
 
   #send(): void {
     const window = this.#link.network.shape.windowBytes;
-    while (this.#unsentBytes > 0 && this.#unreadByPeer < window) {
+    // Not for every byte that the reader takes (silly window syndrome, RFC 1122 §4.2.3.4).
+    while (this.#unsentBytes > 0 && window - this.#unreadByPeer >= Math.min(this.#unsentBytes, window / 2)) {
       const bytes = this.#take(window - this.#unreadByPeer);
       this.#unreadByPeer += bytes.byteLength;
-      this.#dispatch({ kind: 'data', bytes });
+      this.#dispatch({ kind: 'data', bytes, cuts: 0 });
     }
     if (this.#unsentBytes > 0) return;
     if (this.#wantsDrain && this.#state === 'open') {
@@ -340,9 +344,9 @@ class End implements Connection {
     if (parcel.kind !== 'data') return this.closed(parcel.kind, true);
     const random = this.#link.network.random;
     let bytes = parcel.bytes;
-    if (bytes.byteLength > 1 && random.chance(this.#link.network.shape.splitChance)) {
+    if (bytes.byteLength > 1 && parcel.cuts < mostCuts && random.chance(this.#link.network.shape.splitChance)) {
       const size = random.integer(1, Math.min(bytes.byteLength - 1, random.chance(0.5) ? 8 : bytes.byteLength - 1));
-      this.#inbox.unshift({ kind: 'data', bytes: Buffer.from(bytes.subarray(size)) });
+      this.#inbox.unshift({ kind: 'data', bytes: Buffer.from(bytes.subarray(size)), cuts: parcel.cuts + 1 });
       bytes = Buffer.from(bytes.subarray(0, size));
     }
     this.peer.#unreadByPeer -= bytes.byteLength;

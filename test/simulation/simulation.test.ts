@@ -8,7 +8,7 @@ import { type Outcome, simulate } from './simulation.ts';
 import { checkStore } from './store-check.ts';
 import { type SimOptions, swarmOptions } from './swarm.ts';
 
-const seeds = [1, 2, 3, 4, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22];
+const seeds = Array.from({ length: 25 }, (_, i) => i + 1);
 const projectRoot = findProjectRoot();
 
 describe('the simulated broker keeps the contract', () => {

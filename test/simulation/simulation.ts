@@ -259,7 +259,7 @@ class World {
         minBytes: random.pick([0, 1, 500]),
         maxBytes: final ? 52_428_800 : random.pick([100, 5_000, 52_428_800]),
         partitionMaxBytes: final ? 20_000 : random.pick([1, 500, 1_048_576]),
-        pauseMs: final ? 1 : random.pick([5, 50, 300]),
+        pauseMs: final ? 1 : random.pick([20, 50, 300]),
         restartChance: final ? 0 : 0.005,
       },
     });

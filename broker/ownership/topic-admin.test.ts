@@ -122,6 +122,45 @@ describe('a topic that is created', () => {
   });
 });
 
+test('a creation whose writes come when its records were removed does not make a topic without partitions', async () => {
+  const on = await LivesOnMemory.start();
+  const late: (() => Promise<MetaTxnResult>)[] = [];
+  const mend = onTxn(on, async (txn, run) => {
+    const isIntent = txn.then.some(({ kind, key }) => kind === 'put' && key.startsWith(keys.tombstones));
+    if ((!isIntent || late.length > 0) && !puts(txn, keys.topic('rides'))) return run();
+    late.push(run);
+    throw new MetaUnknown('answer lost');
+  });
+  assert.equal((await on.until(on.life.services.admin.createTopic({ name: 'rides', partitionCount: 2, config: {} }))).kind, 'error');
+  mend();
+  on.kill();
+  await on.begin();
+  await on.rest(5_000);
+  assert.deepEqual((await on.meta.list(keys.partitions)).entries, []);
+  for (const apply of late) await apply();
+  await on.rest(100);
+  assert.equal(on.life.services.image.topicByName('rides'), undefined);
+  await on.append(on.log(await on.createTopic('rides', 2), 1), 100);
+});
+
+test('records of a creation that was given up do not come back late', async () => {
+  const on = await LivesOnMemory.start();
+  let late: (() => Promise<MetaTxnResult>) | undefined;
+  const mend = onTxn(on, (txn, run) => {
+    if (!txn.then.some(({ key }) => key.startsWith(keys.partitions))) return run();
+    late ??= run;
+    return Promise.reject(new MetaUnknown('answer lost'));
+  });
+  assert.equal((await on.until(on.life.services.admin.createTopic({ name: 'rides', partitionCount: 2, config: {} }))).kind, 'error');
+  mend();
+  on.kill();
+  await on.begin();
+  await on.rest(40_000);
+  assert.deepEqual((await on.meta.list(keys.recoveries)).entries, []);
+  await late?.();
+  assert.deepEqual((await on.meta.list(keys.partitions)).entries, []);
+});
+
 test('a deletion whose answer was lost is worked off', async () => {
   const on = await LivesOnMemory.start();
   const topicId = await on.createTopic('rides', 2);

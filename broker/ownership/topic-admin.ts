@@ -81,13 +81,14 @@ export class MetaTopicAdmin implements TopicAdmin {
       // An intent that is applied late must not come back when the name stands: the topic would be taken for a dead creation.
       const begun = await this.#settle({ compare: [{ key, modRevision: 0 }], then: [{ kind: 'put', ...intent }] });
       if (!begun.committed) return alreadyExists(topic.name);
-      const acquired = await this.#acquirePartitions(topicId, 0, topic.partitionCount, []);
+      const acquired = await this.#acquirePartitions(topicId, 0, topic.partitionCount, [intent]);
       if (!acquired) throw new MetaUnavailable('partition records could not be written');
-      this.#openWhenShown(topicId, acquired);
+      this.#openWhenShown(topicId, acquired.partitions);
       const record: TopicRecord = { topicId, partitions: topic.partitionCount, config: { ...topic.config } };
-      // Whoever cleans up after a dead creator changes the intent first, so a name never commits over removed records.
+      // Whoever cleans up after a dead creator changes the intent first, so a name never commits over removed records; nor does
+      // it when an intent and a name of a dead creator are applied late, one after the other: its records do not come back.
       const named = await this.#settle({
-        compare: [{ key, modRevision: 0 }, intent],
+        compare: [{ key, modRevision: 0 }, intent, { key: keys.partition(topicId, 0), modRevision: acquired.firstRevision }],
         then: [
           { kind: 'put', key, value: JSON.stringify(record) },
           { kind: 'delete', key: intent.key },
@@ -125,7 +126,7 @@ export class MetaTopicAdmin implements TopicAdmin {
         const unchanged = { key: entry.key, modRevision: entry.modRevision };
         const acquired = await this.#acquirePartitions(topicId, partitions, partitionCount, [unchanged]);
         if (!acquired) continue;
-        this.#openWhenShown(topicId, acquired);
+        this.#openWhenShown(topicId, acquired.partitions);
         const value = JSON.stringify({ ...record, partitions: partitionCount } satisfies TopicRecord);
         const grown = await this.#settle({ compare: [unchanged], then: [{ kind: 'put', key: entry.key, value }] }, async () => {
           const now = await this.#options.meta.get(entry.key);
@@ -206,20 +207,26 @@ export class MetaTopicAdmin implements TopicAdmin {
     }
   }
 
-  /** Writes the records of new partitions while all of `unchanged` holds; undefined when it does not. */
-  async #acquirePartitions(topicId: TopicId, from: number, to: number, unchanged: readonly MetaCompare[]): Promise<readonly AcquiredPartition[] | undefined> {
+  /** Writes the records of new partitions while all of `unchanged` holds; undefined when it does not. `firstRevision` is the first one's. */
+  async #acquirePartitions(topicId: TopicId, from: number, to: number, unchanged: readonly MetaCompare[]) {
     const acquired: AcquiredPartition[] = [];
+    let firstRevision = 0;
     for (let start = from; start < to; start += recordsPerTxn) {
       const some = Array.from({ length: Math.min(to - start, recordsPerTxn) }, (_, i) => start + i);
       const written = await this.#createOrSettle(topicId, some, unchanged);
       if (!written) return undefined;
-      for (const each of written) acquired.push(each);
+      if (start === from) firstRevision = written.revision;
+      for (const each of written.partitions) acquired.push(each);
     }
-    return acquired;
+    return { partitions: acquired, firstRevision };
   }
 
   /** Records that a growth which failed half-way left behind stay as they are: what stands in those partitions is reached by them. */
-  async #createOrSettle(topicId: TopicId, partitions: readonly number[], unchanged: readonly MetaCompare[]): Promise<readonly AcquiredPartition[] | undefined> {
+  async #createOrSettle(
+    topicId: TopicId,
+    partitions: readonly number[],
+    unchanged: readonly MetaCompare[],
+  ): Promise<{ readonly partitions: readonly AcquiredPartition[]; readonly revision: number } | undefined> {
     const { meta, self } = this.#options;
     const guard = { key: keys.recovery(self.node, self.epoch), modRevision: 0 };
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
@@ -234,7 +241,7 @@ export class MetaTopicAdmin implements TopicAdmin {
           ],
           then: wanted.map(({ partition, record }) => ({ kind: 'put', key: keys.partition(topicId, partition), value: JSON.stringify(record) })),
         });
-        if (result.committed) return wanted;
+        if (result.committed) return { partitions: wanted, revision: result.revision };
       } catch (error) {
         if (!(error instanceof MetaUnknown) || attempt === maxAttempts - 1) throw error;
       }

@@ -136,13 +136,19 @@ static rd_kafka_t *client(rd_kafka_type_t type, const char *settings[][2]) {
   return rk;
 }
 
+/* A topic that was just created may not be known to the broker that is asked: patience for ten seconds. */
 static int partition_count(rd_kafka_t *rk) {
-  const struct rd_kafka_metadata *metadata = NULL;
   rd_kafka_topic_t *rt = rd_kafka_topic_new(rk, topic, NULL);
-  rd_kafka_resp_err_t error = rd_kafka_metadata(rk, 0, rt, &metadata, 15000);
-  int count = !error && metadata->topic_cnt ? metadata->topics[0].partition_cnt : 0;
+  rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
+  int count = 0;
+  for (int attempt = 0; attempt < 50 && count == 0; attempt++) {
+    const struct rd_kafka_metadata *metadata = NULL;
+    if (attempt > 0) usleep(200000);
+    error = rd_kafka_metadata(rk, 0, rt, &metadata, 15000);
+    if (!error && metadata->topic_cnt) count = metadata->topics[0].partition_cnt;
+    if (!error) rd_kafka_metadata_destroy(metadata);
+  }
   if (count == 0) fail("no topic %s: %s", topic, error ? rd_kafka_err2str(error) : "it has no partitions");
-  rd_kafka_metadata_destroy(metadata);
   rd_kafka_topic_destroy(rt);
   return count;
 }

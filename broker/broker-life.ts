@@ -206,6 +206,7 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
       states,
       isOpen: (topicId, partition) => owned.isSettled(topicId, partition),
       open: (acquired) => owned.open(acquired),
+      ...mutantOption,
     });
     states.forget();
     log.allowCollection(() => (owned.failedCount > 0 || unreadable.length > 0 ? 'own' : 'everything'));

@@ -5,9 +5,7 @@
 export const mutantNames = [
   'ack-before-durable',
   'ack-out-of-order',
-  'ignore-412',
   'any-412-is-success',
-  'other-bytes-under-used-number',
   'skip-seal',
   'forget-producer-state-on-recovery',
   'reuse-node-epoch',

@@ -13,6 +13,7 @@ import { type DerivedState, encodeStates } from './format/partition-state.ts';
 import { encodeSeal, type Seal } from './format/seal.ts';
 import { assembleObject, isSameObject } from './format/stored-object.ts';
 import { trailerBytes } from './format/trailer.ts';
+import type { Mutants } from './mutants.ts';
 import type { WalWriter } from './wal/wal-writer.ts';
 import { type Found, readBase, readForward, type WalTailReads } from './wal-tail.ts';
 
@@ -21,6 +22,7 @@ export interface RecoveryOptions extends WalTailReads {
   /** Who recovers; writes the state object into `wal`. */
   readonly self: Incarnation;
   readonly wal: WalWriter;
+  readonly mutants?: Mutants;
 }
 
 /**
@@ -37,6 +39,7 @@ export async function sealIncarnation(dead: Incarnation, pointer: ObjectKey | un
     if (end.kind === 'sealed') return end.seal.state;
     number = end.missing;
     if (state?.upTo !== number) state = { key: await writeState(found, options), upTo: number };
+    if (options.mutants?.has('skip-seal')) return state.key;
     const placed = await placeSeal(dead, number, { sealedBy: options.self, state: state.key }, options);
     if (placed) return state.key;
     // Something appeared under the number: an object of the incarnation, or another recoverer's seal. Read on.

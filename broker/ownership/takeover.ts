@@ -36,7 +36,6 @@ export interface TakeoverOptions extends RecoveryOptions {
   /** Whether the partition is open here already. */
   readonly isOpen: (topicId: TopicId, partition: number) => boolean;
   readonly open: (acquired: readonly AcquiredPartition[]) => Promise<void>;
-  readonly skipSeal?: boolean;
 }
 
 /** etcd takes 128 operations in a transaction; each record costs a compare and a put. */

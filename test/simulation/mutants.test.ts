@@ -14,6 +14,7 @@ const firstSeeds: Readonly<Partial<Record<Mutant, number>>> = {
   'forget-producer-state-on-recovery': 2,
   'reuse-node-epoch': 1,
   'collect-too-early': 11,
+  'skip-seal': 59,
 };
 const mostSeeds = 40;
 

@@ -4,7 +4,7 @@
  */
 import { type Clock, sleep } from '../../io/clock.ts';
 import type { ByteRange, ObjectStore, ReadOutcome } from '../../io/object/object-store.ts';
-import type { Random } from '../../io/random.ts';
+import { fullJitterMs, type Random } from '../../io/random.ts';
 import { FormatError } from '../../std/byte-reader.ts';
 
 export interface CertainReads {
@@ -20,8 +20,7 @@ export class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }
 
-const baseBackoffMs = 50;
-const maxBackoffMs = 5_000;
+const backoff = { baseBackoffMs: 50, maxBackoffMs: 5_000 };
 const readAttempts = 3;
 
 /** Calls until the outcome is final. `unknown` and `refused` are repeated. */
@@ -33,7 +32,7 @@ export async function untilCertain<T extends { readonly kind: string }>(
     if (reads.signal.aborted) throw new Interrupted('the store did not answer before the end');
     const outcome = await call();
     if (outcome.kind !== 'unknown' && outcome.kind !== 'refused') return outcome as Exclude<T, { readonly kind: 'unknown' | 'refused' }>;
-    await sleep(reads.clock, reads.random.float() * Math.min(maxBackoffMs, baseBackoffMs * 2 ** Math.min(attempt, 10)), reads.signal);
+    await sleep(reads.clock, fullJitterMs(reads.random, attempt + 1, backoff), reads.signal);
   }
 }
 

@@ -1,7 +1,7 @@
 /** One range of a stored object, with a bounded number of attempts: reads may be repeated, whatever became of the last one. */
 import { sleep, type Clock } from '../../io/clock.ts';
 import type { ByteRange, ObjectStore } from '../../io/object/object-store.ts';
-import type { Random } from '../../io/random.ts';
+import { fullJitterMs, type Random } from '../../io/random.ts';
 
 export interface RangedReadOptions {
   readonly objects: ObjectStore;
@@ -43,7 +43,7 @@ export async function readRange(key: string, range: ByteRange, options: RangedRe
       case 'unknown':
         cause = outcome.cause;
     }
-    if (attempt < retry.attempts) await sleep(clock, random.float() * Math.min(retry.maxBackoffMs, retry.baseBackoffMs * 2 ** (attempt - 1)), signal);
+    if (attempt < retry.attempts) await sleep(clock, fullJitterMs(random, attempt, retry), signal);
   }
   return { kind: 'unavailable', cause };
 }

@@ -180,17 +180,8 @@ export class LogOnMemory {
   }
 
   /** Moves the clock until the promise has settled. */
-  async until<T>(promise: Promise<T>): Promise<T> {
-    let settled = false;
-    const mark = () => {
-      settled = true;
-    };
-    promise.then(mark, mark);
-    for (let i = 0; !settled; i++) {
-      assert.ok(i < 10_000, 'the promise does not settle');
-      await (i < 5 ? this.clock.settle() : this.clock.advance(1));
-    }
-    return promise;
+  until<T>(promise: Promise<T>): Promise<T> {
+    return this.clock.until(promise);
   }
 
   async keys(prefix = ''): Promise<string[]> {

@@ -4,7 +4,7 @@
  */
 import { sleep, type Clock } from '../../../io/clock.ts';
 import type { ObjectStore, ReadOutcome } from '../../../io/object/object-store.ts';
-import type { Random } from '../../../io/random.ts';
+import { fullJitterMs, type Random } from '../../../io/random.ts';
 import { FormatError } from '../../../std/byte-reader.ts';
 import type { AssembledObject } from '../format/stored-object.ts';
 import { isSameObject } from '../format/stored-object.ts';
@@ -115,7 +115,6 @@ function compare(
   }
 }
 
-function backOff(attempt: number, { clock, random, baseBackoffMs, maxBackoffMs, signal }: NumberedPutOptions): Promise<void> {
-  const ceiling = Math.min(maxBackoffMs, baseBackoffMs * 2 ** Math.min(attempt - 1, 20));
-  return sleep(clock, random.float() * ceiling, signal);
+function backOff(attempt: number, options: NumberedPutOptions): Promise<void> {
+  return sleep(options.clock, fullJitterMs(options.random, attempt, options), options.signal);
 }

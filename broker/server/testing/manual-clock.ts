@@ -1,4 +1,5 @@
 /** A clock that a test moves by hand; deferred work runs before timers, in order. */
+import assert from 'node:assert/strict';
 import type { Clock, Timer } from '../../../io/clock.ts';
 
 interface Due {
@@ -53,6 +54,20 @@ export class ManualClock implements Clock {
     }
     this.nowMs = endMs;
     await this.settle();
+  }
+
+  /** Advances by milliseconds until the promise has settled. */
+  async until<T>(promise: Promise<T>): Promise<T> {
+    let settled = false;
+    const mark = () => {
+      settled = true;
+    };
+    promise.then(mark, mark);
+    for (let i = 0; !settled; i++) {
+      assert.ok(i < 10_000, 'the promise does not settle');
+      await (i < 5 ? this.settle() : this.advance(1));
+    }
+    return promise;
   }
 
   private runDeferred(): boolean {

@@ -19,6 +19,7 @@ import type { TopicLogConfig } from './log/topic-log-config.ts';
 import type { WalEnd } from './log/wal/wal-writer.ts';
 import { EndedIncarnations } from './ownership/ended-incarnations.ts';
 import { beginIncarnation, type NodeIdentity, provePointer } from './ownership/incarnation.ts';
+import { MetaMoveRequests } from './ownership/move-requests.ts';
 import { MetadataImage } from './ownership/metadata-image.ts';
 import { OwnedPartitions } from './ownership/owned-partitions.ts';
 import { ProducerIdBlocks } from './ownership/producer-ids.ts';
@@ -109,6 +110,9 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
       if (takenOver) removal.wake();
     },
     onBrokerConfigChanged: () => {},
+    onPartitionShown: () => {},
+    onRecoveryShown: () => {},
+    onClusterChanged: () => {},
   });
   const states = new StoredStates({
     ...reads,
@@ -228,6 +232,7 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     partitions: owned,
     admin,
     producerIds: new ProducerIdBlocks({ meta: io.meta, clock: io.clock, random: io.random }),
+    moves: new MetaMoveRequests({ meta: io.meta, image }),
   };
   return {
     incarnation,

@@ -16,6 +16,8 @@ export interface ClusterImage {
   topics(): readonly TopicImage[];
   /** Leader −1 when no live broker owns the partition. */
   leaderOf(topicId: TopicId, partition: number): { readonly leader: number; readonly leaderEpoch: number } | undefined;
+  /** Moves that were asked for and are not done, ascending by topic id and partition. */
+  moves(): readonly MoveImage[];
   /** Dynamic broker configuration: `''` holds the cluster-wide defaults, else the node id as a string. */
   brokerConfig(resource: string): Readonly<Record<string, string>>;
 }
@@ -25,6 +27,18 @@ export interface BrokerImage {
   readonly host: string;
   readonly port: number;
   readonly rack: string | undefined;
+  /** Nothing new is placed on it. */
+  readonly draining: boolean;
+}
+
+export interface MoveImage {
+  readonly topicId: TopicId;
+  readonly partition: number;
+  readonly target: NodeId;
+  readonly by: string;
+  readonly why: string;
+  /** Of the request's key. */
+  readonly modRevision: number;
 }
 
 export interface TopicImage {

@@ -14,6 +14,14 @@ export const keys = {
   partition: (topicId: TopicId, partition: number) => `partitions/${topicId}/${partition}`,
   partitions: 'partitions/',
   partitionsOf: (topicId: TopicId) => `partitions/${topicId}/`,
+  /** The node's newest epoch, as text: transactions that name an owner compare it. */
+  incarnation: (id: number) => `incarnations/${id}`,
+  move: (topicId: TopicId, partition: number) => `moves/${topicId}/${partition}`,
+  moves: 'moves/',
+  hold: (node: number, topicId: TopicId, partition: number) => `holds/${node}/${topicId}/${partition}`,
+  holds: 'holds/',
+  holdsOn: (node: number) => `holds/${node}/`,
+  controller: 'controller',
   recovery: (node: number, epoch: number) => `recoveries/${node}/${epoch}`,
   recoveries: 'recoveries/',
   tombstone: (topicId: TopicId) => `tombstones/${topicId}`,
@@ -37,8 +45,11 @@ export const nodeRecord = z.object({
   host: z.string(),
   port: count,
   rack: z.string().optional(),
+  /** Where other brokers reach it (design §11); absent: nobody can ask it whether it lives. */
+  internal: z.object({ host: z.string(), port: count }).optional(),
   checkpoint: z.string().optional(),
-  state: z.enum(['active', 'draining']),
+  /** `draining`: somebody asked for it, a restart changes nothing · `stopping`: it drains because it ends, the next life is active. */
+  state: z.enum(['active', 'draining', 'stopping']),
 });
 export type NodeRecord = z.infer<typeof nodeRecord>;
 
@@ -63,6 +74,21 @@ export type RecoveryRecord = z.infer<typeof recoveryRecord>;
 export const tombstoneRecord = z.object({ name: z.string(), partitions: count, state: z.enum(['creating', 'deleted']), by: incarnation });
 export type TombstoneRecord = z.infer<typeof tombstoneRecord>;
 
+/** Who asked for a partition to be elsewhere, and why. The owner executes it; the target removes it when it owns the partition. */
+export const moveRecord = z.object({ target: count as unknown as z.ZodType<NodeId>, by: z.string(), why: z.string().default('') });
+export type MoveRecord = z.infer<typeof moveRecord>;
+
+/**
+ * A partition that another broker owns reaches objects of this node: they stay until the owner drops the hold (design §5). `objects`: which ones,
+ * absent: any that existed then.
+ */
+export const holdRecord = z.object({ objects: z.array(z.string()).optional() });
+export type HoldRecord = z.infer<typeof holdRecord>;
+
+/** Who acts as controller. Every write of a controller compares this record's revision; `term` grows with each election. */
+export const controllerRecord = z.object({ node: count as unknown as z.ZodType<NodeId>, epoch: count, term: count });
+export type ControllerRecord = z.infer<typeof controllerRecord>;
+
 export const producerIdsRecord = z.object({ next: count, attempt: z.string() });
 export const brokerConfigRecord = settings;
 
@@ -74,6 +100,17 @@ export function parseRecord<T>(schema: z.ZodType<T>, value: string): T | undefin
   } catch {
     return undefined;
   }
+}
+
+/** Topic id and partition of a move key; undefined for anything else. */
+export function parseMoveKey(key: string): { readonly topicId: TopicId; readonly partition: number } | undefined {
+  const match = /^moves\/([A-Za-z0-9_-]{22})\/(\d{1,9})$/.exec(key);
+  return match ? { topicId: match[1] as TopicId, partition: Number(match[2]) } : undefined;
+}
+
+export function parseHoldKey(key: string): { readonly node: NodeId; readonly topicId: TopicId; readonly partition: number } | undefined {
+  const match = /^holds\/(\d{1,10})\/([A-Za-z0-9_-]{22})\/(\d{1,9})$/.exec(key);
+  return match ? { node: Number(match[1]) as NodeId, topicId: match[2] as TopicId, partition: Number(match[3]) } : undefined;
 }
 
 /** Topic id and partition of a partition key; undefined for anything else. */

@@ -5,17 +5,27 @@
 import { type Clock, sleep, type Timer } from '../../io/clock.ts';
 import type { Logger } from '../../io/logger.ts';
 import type { MetaEntry, MetaEvent, MetaStore, MetaWatch } from '../../io/meta/meta-store.ts';
-import type { BrokerImage, ClusterImage, TopicImage } from '../../cluster/cluster-image.ts';
-import { type NodeId, partitionKey, type TopicId } from '../../cluster/identifiers.ts';
+import type { BrokerImage, ClusterImage, MoveImage, TopicImage } from '../../cluster/cluster-image.ts';
+import { type Incarnation, type NodeId, partitionKey, type TopicId } from '../../cluster/identifiers.ts';
 import {
   brokerConfigRecord,
+  type ControllerRecord,
+  controllerRecord,
+  type HoldRecord,
+  holdRecord,
   keys,
+  moveRecord,
   type NodeRecord,
   nodeRecord,
   type PartitionRecord,
+  parseHoldKey,
+  parseMoveKey,
   parsePartitionKey,
   parseRecord,
+  parseRecoveryKey,
   partitionRecord,
+  type RecoveryRecord,
+  recoveryRecord,
   type TombstoneRecord,
   tombstoneRecord,
   topicRecord,
@@ -31,6 +41,40 @@ export interface MetadataImageOptions {
   readonly onTopicShown: (topic: TopicImage) => void;
   readonly onTopicRemoved: (topic: TopicImage) => void;
   readonly onBrokerConfigChanged: () => void;
+  readonly onPartitionShown: (shown: ShownPartition) => void;
+  /** An incarnation was claimed, fenced, or has ended. */
+  readonly onRecoveryShown: (shown: ShownRecovery) => void;
+  /** Which brokers there are, what is asked of them or who is controller changed. */
+  readonly onClusterChanged: () => void;
+}
+
+export interface ShownPartition {
+  readonly topicId: TopicId;
+  readonly partition: number;
+  readonly record: PartitionRecord;
+  readonly modRevision: number;
+  /** A list may be stale: it alone opens nothing (design §4). */
+  readonly source: 'event' | 'list';
+}
+
+export interface ShownRecovery {
+  readonly incarnation: Incarnation;
+  readonly record: RecoveryRecord;
+  readonly modRevision: number;
+}
+
+export interface ShownHold {
+  /** Whose objects are held. */
+  readonly node: NodeId;
+  readonly topicId: TopicId;
+  readonly partition: number;
+  readonly record: HoldRecord;
+  readonly modRevision: number;
+}
+
+export interface ShownController {
+  readonly record: ControllerRecord;
+  readonly modRevision: number;
 }
 
 const relistBackoffMs = 500;
@@ -45,7 +89,15 @@ export class MetadataImage implements ClusterImage {
   readonly #nodes = new Map<number, NodeRecord>();
   readonly #topicsByName = new Map<string, TopicImage>();
   readonly #topicsById = new Map<TopicId, TopicImage>();
-  readonly #partitions = new Map<string, PartitionRecord>();
+  readonly #partitions = new Map<string, ShownPartition>();
+  readonly #recoveries = new Map<string, ShownRecovery>();
+  readonly #moves = new Map<string, MoveImage>();
+  /** By key. */
+  readonly #holds = new Map<string, ShownHold>();
+  /** Epochs of incarnations that nobody has claimed. */
+  readonly #liveEpochs = new Map<number, number>();
+  #controller: ShownController | undefined;
+  #sortedMoves: readonly MoveImage[] | undefined;
   readonly #tombstones = new Map<TopicId, TombstoneRecord>();
   readonly #brokerConfigs = new Map<string, Readonly<Record<string, string>>>();
   readonly #waiting: { readonly revision: number; readonly resolve: () => void }[] = [];
@@ -66,11 +118,17 @@ export class MetadataImage implements ClusterImage {
   }
 
   get controllerId(): number {
+    const record = this.#controller?.record;
+    if (record && this.#liveEpochs.get(record.node) === record.epoch) return record.node;
+    // Any broker executes what clients ask of a controller.
     return this.brokers()[0]?.node ?? -1;
   }
 
   brokers(): readonly BrokerImage[] {
-    this.#brokers ??= [...this.#nodes].sort(([a], [b]) => a - b).map(([node, { host, port, rack }]) => ({ node: node as NodeId, host, port, rack }));
+    this.#brokers ??= [...this.#nodes]
+      .filter(([node]) => this.#liveEpochs.has(node))
+      .sort(([a], [b]) => a - b)
+      .map(([node, { host, port, rack, state }]) => ({ node: node as NodeId, host, port, rack, draining: state !== 'active' }));
     return this.#brokers;
   }
 
@@ -90,10 +148,53 @@ export class MetadataImage implements ClusterImage {
   leaderOf(topicId: TopicId, partition: number): { readonly leader: number; readonly leaderEpoch: number } | undefined {
     const topic = this.#topicsById.get(topicId);
     if (!topic || partition < 0 || partition >= topic.partitionCount) return undefined;
-    const record = this.#partitions.get(partitionKey(topicId, partition));
-    if (!record) return { leader: -1, leaderEpoch: 0 };
-    const alive = this.#nodes.get(record.owner.node)?.epoch === record.owner.epoch;
-    return { leader: alive ? record.owner.node : -1, leaderEpoch: record.leaderEpoch };
+    const shown = this.#partitions.get(partitionKey(topicId, partition));
+    if (!shown) return { leader: -1, leaderEpoch: 0 };
+    const { owner, leaderEpoch } = shown.record;
+    return { leader: this.isLive(owner) ? owner.node : -1, leaderEpoch };
+  }
+
+  /** Registered, nobody has claimed it, and no later life of its node is registered. */
+  isLive({ node, epoch }: Incarnation): boolean {
+    return this.#liveEpochs.get(node) === epoch;
+  }
+
+  node(id: number): NodeRecord | undefined {
+    return this.#nodes.get(id);
+  }
+
+  /** Every node that ever registered, by id. */
+  nodes(): ReadonlyMap<number, NodeRecord> {
+    return this.#nodes;
+  }
+
+  partition(topicId: TopicId, partition: number): ShownPartition | undefined {
+    return this.#partitions.get(partitionKey(topicId, partition));
+  }
+
+  partitions(): Iterable<ShownPartition> {
+    return this.#partitions.values();
+  }
+
+  recoveries(): Iterable<ShownRecovery> {
+    return this.#recoveries.values();
+  }
+
+  holds(): Iterable<ShownHold> {
+    return this.#holds.values();
+  }
+
+  get controller(): ShownController | undefined {
+    return this.#controller;
+  }
+
+  moves(): readonly MoveImage[] {
+    this.#sortedMoves ??= [...this.#moves].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, move]) => move);
+    return this.#sortedMoves;
+  }
+
+  moveOf(topicId: TopicId, partition: number): MoveImage | undefined {
+    return this.#moves.get(keys.move(topicId, partition));
   }
 
   brokerConfig(resource: string): Readonly<Record<string, string>> {
@@ -130,7 +231,7 @@ export class MetadataImage implements ClusterImage {
     if (this.#closed) return;
     const present = new Set(entries.map(({ key }) => key));
     for (const key of [...this.#revisions.keys()]) if (!present.has(key)) this.#remove(key, revision);
-    for (const entry of entries) this.#put(entry);
+    for (const entry of entries) this.#put(entry, 'list');
     this.#advance(revision);
     this.#watch = this.#options.meta.watch('', revision, {
       onEvents: (events, at) => {
@@ -161,7 +262,7 @@ export class MetadataImage implements ClusterImage {
   }
 
   #apply(event: MetaEvent): void {
-    if (event.kind === 'put') this.#put(event);
+    if (event.kind === 'put') this.#put(event, 'event');
     else this.#remove(event.key, event.modRevision);
   }
 
@@ -174,12 +275,16 @@ export class MetadataImage implements ClusterImage {
     for (const { resolve } of ready) resolve();
   }
 
-  #put({ key, value, modRevision }: MetaEntry): void {
+  #put({ key, value, modRevision }: MetaEntry, source: ShownPartition['source']): void {
     if ((this.#revisions.get(key) ?? 0) >= modRevision) return;
     this.#revisions.set(key, modRevision);
-    if (key.startsWith(keys.partitions)) this.#putPartition(key, value);
+    if (key.startsWith(keys.partitions)) this.#putPartition(key, value, modRevision, source);
     else if (key.startsWith(keys.topics)) this.#putTopic(key, value);
     else if (key.startsWith(keys.nodes)) this.#putNode(key, value);
+    else if (key.startsWith(keys.moves)) this.#putMove(key, value, modRevision);
+    else if (key.startsWith(keys.holds)) this.#putHold(key, value, modRevision);
+    else if (key.startsWith(keys.recoveries)) this.#putRecovery(key, value, modRevision);
+    else if (key === keys.controller) this.#putController(key, value, modRevision);
     else if (key.startsWith(keys.tombstones)) this.#putTombstone(key, value);
     else if (key.startsWith(keys.brokerConfigs)) this.#putBrokerConfig(key, value);
   }
@@ -192,8 +297,20 @@ export class MetadataImage implements ClusterImage {
       if (parsed) this.#partitions.delete(partitionKey(parsed.topicId, parsed.partition));
     } else if (key.startsWith(keys.topics)) this.#removeTopic(key.slice(keys.topics.length));
     else if (key.startsWith(keys.nodes)) {
-      this.#nodes.delete(Number(key.slice(keys.nodes.length)));
-      this.#brokers = undefined;
+      const node = Number(key.slice(keys.nodes.length));
+      this.#nodes.delete(node);
+      this.#nodeChanged(node);
+    } else if (key.startsWith(keys.moves)) {
+      this.#moves.delete(key);
+      this.#sortedMoves = undefined;
+    } else if (key.startsWith(keys.holds)) this.#holds.delete(key);
+    else if (key.startsWith(keys.recoveries)) {
+      const incarnation = parseRecoveryKey(key);
+      this.#recoveries.delete(key);
+      if (incarnation) this.#nodeChanged(incarnation.node);
+    } else if (key === keys.controller) {
+      this.#controller = undefined;
+      this.#options.onClusterChanged();
     } else if (key.startsWith(keys.tombstones)) this.#tombstones.delete(key.slice(keys.tombstones.length) as TopicId);
     else if (key.startsWith(keys.brokerConfigs)) {
       this.#brokerConfigs.delete(resourceOf(key));
@@ -201,11 +318,13 @@ export class MetadataImage implements ClusterImage {
     }
   }
 
-  #putPartition(key: string, value: string): void {
+  #putPartition(key: string, value: string, modRevision: number, source: ShownPartition['source']): void {
     const parsed = parsePartitionKey(key);
     const record = parseRecord(partitionRecord, value);
-    if (parsed && record) this.#partitions.set(partitionKey(parsed.topicId, parsed.partition), record);
-    else this.#bad(key);
+    if (!parsed || !record) return this.#bad(key);
+    const shown = { ...parsed, record, modRevision, source };
+    this.#partitions.set(partitionKey(parsed.topicId, parsed.partition), shown);
+    this.#options.onPartitionShown(shown);
   }
 
   #putTopic(key: string, value: string): void {
@@ -239,8 +358,50 @@ export class MetadataImage implements ClusterImage {
   #putNode(key: string, value: string): void {
     const record = parseRecord(nodeRecord, value);
     if (!record) return this.#bad(key);
-    this.#nodes.set(Number(key.slice(keys.nodes.length)), record);
+    const node = Number(key.slice(keys.nodes.length));
+    this.#nodes.set(node, record);
+    this.#nodeChanged(node);
+  }
+
+  #putRecovery(key: string, value: string, modRevision: number): void {
+    const incarnation = parseRecoveryKey(key);
+    const record = parseRecord(recoveryRecord, value);
+    if (!incarnation || !record) return this.#bad(key);
+    const shown = { incarnation, record, modRevision };
+    this.#recoveries.set(key, shown);
+    this.#nodeChanged(incarnation.node);
+    this.#options.onRecoveryShown(shown);
+  }
+
+  #nodeChanged(node: number): void {
+    const record = this.#nodes.get(node);
+    if (record && !this.#recoveries.has(keys.recovery(node, record.epoch))) this.#liveEpochs.set(node, record.epoch);
+    else this.#liveEpochs.delete(node);
     this.#brokers = undefined;
+    this.#options.onClusterChanged();
+  }
+
+  #putMove(key: string, value: string, modRevision: number): void {
+    const parsed = parseMoveKey(key);
+    const record = parseRecord(moveRecord, value);
+    if (!parsed || !record) return this.#bad(key);
+    this.#moves.set(key, { ...parsed, ...record, modRevision });
+    this.#sortedMoves = undefined;
+    this.#options.onClusterChanged();
+  }
+
+  #putHold(key: string, value: string, modRevision: number): void {
+    const parsed = parseHoldKey(key);
+    const record = parseRecord(holdRecord, value);
+    if (!parsed || !record) return this.#bad(key);
+    this.#holds.set(key, { ...parsed, record, modRevision });
+  }
+
+  #putController(key: string, value: string, modRevision: number): void {
+    const record = parseRecord(controllerRecord, value);
+    if (!record) return this.#bad(key);
+    this.#controller = { record, modRevision };
+    this.#options.onClusterChanged();
   }
 
   #putTombstone(key: string, value: string): void {

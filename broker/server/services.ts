@@ -14,6 +14,19 @@ export interface Services {
   readonly partitions: PartitionTable;
   readonly admin: TopicAdmin;
   readonly producerIds: ProducerIds;
+  readonly moves: MoveRequests;
+}
+
+/** Asking for partitions to be elsewhere: what is written is executed by their owners, whenever they can. */
+export interface MoveRequests {
+  /** One outcome each, in order: the request is durable. Target undefined withdraws what was asked for. */
+  request(wanted: readonly WantedMove[], by: string): Promise<readonly AdminOutcome<object>[]>;
+}
+
+export interface WantedMove {
+  readonly topicId: TopicId;
+  readonly partition: number;
+  readonly target: NodeId | undefined;
 }
 
 /** The partitions that this broker owns. */

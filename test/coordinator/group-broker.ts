@@ -34,7 +34,7 @@ export class GroupBroker {
   readonly logs: FakePartitionLog[] = [];
   readonly created: string[] = [];
   readonly settings: GroupSettings;
-  brokers: BrokerImage[] = [{ node: 1 as NodeId, host: 'here', port: 9092, rack: undefined }];
+  brokers: BrokerImage[] = [{ node: 1 as NodeId, host: 'here', port: 9092, rack: undefined, draining: false }];
   leader = 1;
   /** Partitions that are not in `logs`: what the partition table says of them. */
   elsewhere: PartitionLookup = { kind: 'elsewhere', leader: 2, leaderEpoch: 0 };
@@ -164,7 +164,7 @@ export class GroupBroker {
       topicById: (topicId) => [...this.topics.values()].find((topic) => topic.topicId === topicId),
       topics: () => [...this.topics.values()],
       leaderOf: () => ({ leader: this.leader, leaderEpoch: 0 }),
-      brokerConfig: () => ({}),
+      moves: () => [], brokerConfig: () => ({}),
     };
   }
 }

@@ -1,5 +1,5 @@
 /** `Services` in memory for handler tests: one broker with topics that the test names, everything else by hand. */
-import type { BrokerImage, ClusterImage, TopicImage } from '../../../cluster/cluster-image.ts';
+import type { BrokerImage, ClusterImage, MoveImage, TopicImage } from '../../../cluster/cluster-image.ts';
 import type { NodeId, TopicId } from '../../../cluster/identifiers.ts';
 import type { Io } from '../../../io/io.ts';
 import { silentLogger } from '../../../io/logger.ts';
@@ -7,7 +7,7 @@ import { MemoryMetrics } from '../../../io/memory-metrics.ts';
 import { SeededRandom } from '../../../io/seeded-random.ts';
 import { brokerConfig } from '../../config.ts';
 import { ErrorCodes } from '../../protocol/errors.ts';
-import type { AdminOutcome, NewTopic, PartitionLookup, PartitionTable, ProducerIds, Services, TopicAdmin } from '../services.ts';
+import type { AdminOutcome, MoveRequests, NewTopic, PartitionLookup, PartitionTable, ProducerIds, Services, TopicAdmin, WantedMove } from '../services.ts';
 import { FakePartitionLog, FakeUpload } from './fake-partition-log.ts';
 import { ManualClock } from './manual-clock.ts';
 
@@ -23,6 +23,8 @@ export class FakeServices implements Services {
   readonly partitions: PartitionTable;
   readonly admin: FakeAdmin;
   producerIds: ProducerIds;
+  moves: MoveRequests;
+  readonly requestedMoves: WantedMove[] = [];
   readonly logs = new Map<string, FakePartitionLog>();
   /** What `find` says instead of the log that is there. */
   readonly lookups = new Map<string, PartitionLookup>();
@@ -34,6 +36,12 @@ export class FakeServices implements Services {
     this.image = new FakeImage();
     this.partitions = { find: (topicId, partition) => this.find(topicId, partition) };
     this.admin = new FakeAdmin(this);
+    this.moves = {
+      request: (wanted) => {
+        this.requestedMoves.push(...wanted);
+        return Promise.resolve(wanted.map(() => ({ kind: 'done' })));
+      },
+    };
     this.producerIds = { next: () => Promise.resolve(this.nextProducerId++) };
     const { clock, metrics } = this;
     this.io = { clock, metrics, logger: silentLogger, random: new SeededRandom(1) } as unknown as Io;
@@ -76,8 +84,8 @@ export class FakeImage implements ClusterImage {
   readonly clusterId = 'fake-cluster';
   readonly controllerId = SELF;
   readonly brokerList: BrokerImage[] = [
-    { node: SELF, host: 'one.example', port: 9001, rack: 'a' },
-    { node: 2 as NodeId, host: 'two.example', port: 9002, rack: undefined },
+    { node: SELF, host: 'one.example', port: 9001, rack: 'a', draining: false },
+    { node: 2 as NodeId, host: 'two.example', port: 9002, rack: undefined, draining: false },
   ];
   readonly brokerConfigs = new Map<string, Readonly<Record<string, string>>>();
   leader = 1;
@@ -111,6 +119,12 @@ export class FakeImage implements ClusterImage {
   leaderOf(topicId: TopicId, partition: number): { readonly leader: number; readonly leaderEpoch: number } | undefined {
     const topic = this.topicById(topicId);
     return topic === undefined || partition >= topic.partitionCount ? undefined : { leader: this.leader, leaderEpoch: this.leaderEpoch };
+  }
+
+  readonly moveList: MoveImage[] = [];
+
+  moves(): readonly MoveImage[] {
+    return this.moveList;
   }
 
   private readonly noSettings = {};

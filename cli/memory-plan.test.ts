@@ -19,7 +19,7 @@ test('on a large machine every part keeps its size', () => {
 });
 
 test('in a small container caches shrink by the same factor', () => {
-  const plan = planMemory({ limitBytes: 1_000 * mib, heapBytes: 450 * mib, parts: [part('log.cache.bytes', 600), part('block.cache.bytes', 200)] });
+  const plan = planMemory({ limitBytes: 1_000 * mib, heapBytes: 418 * mib, parts: [part('log.cache.bytes', 600), part('upload.max.bytes', 200)] });
   assert.equal(plan.kind, 'fits');
   assert.deepEqual(plan.kind === 'fits' && [...plan.bytesByKey.values()], [300 * mib, 100 * mib]);
 });
@@ -27,17 +27,24 @@ test('in a small container caches shrink by the same factor', () => {
 test('what somebody chose is never changed', () => {
   const plan = planMemory({
     limitBytes: 1_000 * mib,
-    heapBytes: 450 * mib,
-    parts: [part('log.cache.bytes', 300, { explicit: true }), part('block.cache.bytes', 600)],
+    heapBytes: 418 * mib,
+    parts: [part('log.cache.bytes', 300, { explicit: true }), part('upload.max.bytes', 600)],
   });
   assert.deepEqual(plan.kind === 'fits' && [...plan.bytesByKey.values()], [300 * mib, 100 * mib]);
 });
 
+test('what merging holds and the sparse indexes beside the block cache are counted', () => {
+  const plan = planMemory({ limitBytes: 1_000 * mib, heapBytes: 554 * mib, parts: [part('log.cache.bytes', 165), part('block.cache.bytes', 320)] });
+  assert.equal(plan.kind === 'fits' && Math.ceil(plan.sumBytes / mib), 850);
+  const shrunk = plan.kind === 'fits' ? plan.bytesByKey : new Map<string, number>();
+  assert.ok((shrunk.get('block.cache.bytes') ?? 0) * (33 / 32) + (shrunk.get('log.cache.bytes') ?? 0) <= 264 * mib);
+});
+
 test('a refusal names every part, the sum and the limit', () => {
-  const plan = planMemory({ limitBytes: 512 * mib, heapBytes: 400 * mib, parts: [part('log.cache.bytes', 100, { explicit: true })] });
+  const plan = planMemory({ limitBytes: 512 * mib, heapBytes: 368 * mib, parts: [part('log.cache.bytes', 100, { explicit: true })] });
   assert.equal(plan.kind, 'refused');
   const text = plan.kind === 'refused' ? plan.text : '';
-  for (const expected of ['436 MiB of 512 MiB', 'add up to 500 MiB', '400 MiB  heap', '100 MiB  log.cache.bytes'])
+  for (const expected of ['436 MiB of 512 MiB', 'add up to 500 MiB', '368 MiB  heap', '100 MiB  log.cache.bytes', '32 MiB  merging'])
     assert.ok(text.includes(expected), `${expected} in ${text}`);
 });
 
@@ -48,10 +55,11 @@ test('a plan that fits stays within 85 % and below no least; a refusal means tha
     { selector: (each) => each.key, maxLength: 6 },
   );
   fc.assert(
-    fc.property(sizes, sizes, parts, (limitBytes, heapBytes, request) => {
+    fc.property(sizes, sizes, parts, (beyondMergingBytes, heapBytes, request) => {
+      const limitBytes = beyondMergingBytes + Math.ceil((32 * mib) / 0.85);
       const plan = planMemory({ limitBytes, heapBytes, parts: request });
       const least = (each: MemoryPart) => (each.explicit ? each.bytes : Math.min(each.bytes, each.leastBytes));
-      const leastSum = heapBytes + request.reduce((sum, each) => sum + least(each), 0);
+      const leastSum = heapBytes + 32 * mib + request.reduce((sum, each) => sum + least(each), 0);
       if (plan.kind === 'refused') return assert.ok(leastSum > Math.floor(limitBytes * 0.85));
       assert.ok(plan.sumBytes <= plan.budgetBytes);
       for (const each of request)

@@ -27,15 +27,19 @@ export type MemoryPlan =
 
 const budgetShare = 0.85;
 const mib = 1_048_576;
+/** What a merge holds while it writes an object (`broker/log-limits.ts`); no setting changes it. */
+const mergeBytes = 32 * mib;
+/** What grows with a part, per byte of it: the sparse indexes of the objects that cached blocks lie in (`broker/log/stored-log-reader.ts`). */
+const besides: ReadonlyMap<string, number> = new Map([['block.cache.bytes', 1 / 32]]);
 
 /** Keeps what was chosen and shrinks the rest by one common factor, each not below its least. */
 export function planMemory({ limitBytes, heapBytes, parts }: MemoryRequest): MemoryPlan {
   const budgetBytes = Math.floor(limitBytes * budgetShare);
-  const fixedBytes = heapBytes + sum(parts.filter((part) => part.explicit).map((part) => part.bytes));
+  const fixedBytes = heapBytes + mergeBytes + sum(parts.filter((part) => part.explicit).map(({ key, bytes }) => withBesides(key, bytes)));
   const flexible = parts.filter((part) => !part.explicit);
   const shrunk = shrink(flexible, budgetBytes - fixedBytes);
   const bytesByKey = new Map(parts.map((part) => [part.key, part.explicit ? part.bytes : (shrunk.get(part.key) ?? part.leastBytes)]));
-  const sumBytes = heapBytes + sum([...bytesByKey.values()]);
+  const sumBytes = heapBytes + mergeBytes + sum([...bytesByKey].map(([key, bytes]) => withBesides(key, bytes)));
   if (sumBytes > budgetBytes) return { kind: 'refused', text: refusal({ limitBytes, budgetBytes, heapBytes, bytesByKey, sumBytes }) };
   return { kind: 'fits', bytesByKey, sumBytes, budgetBytes };
 }
@@ -45,8 +49,8 @@ function shrink(parts: readonly MemoryPart[], availableBytes: number): Map<strin
   const bytesByKey = new Map<string, number>();
   let open = parts;
   for (;;) {
-    const left = availableBytes - sum([...bytesByKey.values()]);
-    const factor = Math.min(1, Math.max(0, left / Math.max(1, sum(open.map((part) => part.bytes)))));
+    const left = availableBytes - sum([...bytesByKey].map(([key, bytes]) => withBesides(key, bytes)));
+    const factor = Math.min(1, Math.max(0, left / Math.max(1, sum(open.map(({ key, bytes }) => withBesides(key, bytes))))));
     const tooSmall = open.filter((part) => part.bytes * factor < Math.min(part.bytes, part.leastBytes));
     if (tooSmall.length === 0) {
       for (const part of open) bytesByKey.set(part.key, Math.floor(part.bytes * factor));
@@ -66,7 +70,8 @@ interface Refusal {
 }
 
 function refusal({ limitBytes, budgetBytes, heapBytes, bytesByKey, sumBytes }: Refusal): string {
-  const rows = [['heap (NODE_OPTIONS=--max-old-space-size)', heapBytes] as const, ...bytesByKey].map(
+  const parts = [...bytesByKey].map(([key, bytes]) => [key, withBesides(key, bytes)] as const);
+  const rows = [['heap (NODE_OPTIONS=--max-old-space-size)', heapBytes] as const, ...parts, ['merging', mergeBytes] as const].map(
     ([name, bytes]) => `  ${inMib(bytes).padStart(8)}  ${name}`,
   );
   return [
@@ -74,6 +79,10 @@ function refusal({ limitBytes, budgetBytes, heapBytes, bytesByKey, sumBytes }: R
     ...rows,
     'Give the container more memory, or lower one of these.',
   ].join('\n');
+}
+
+function withBesides(key: string, bytes: number): number {
+  return Math.ceil(bytes * (1 + (besides.get(key) ?? 0)));
 }
 
 function inMib(bytes: number): string {

@@ -9,7 +9,7 @@
 import type { IWatchResponse } from 'etcd3';
 import { type Clock, sleep, type Timer } from '../clock.ts';
 import type { Logger } from '../logger.ts';
-import type { Random } from '../random.ts';
+import { fullJitterMs, type Random } from '../random.ts';
 import type { EtcdEndpoints } from './etcd-endpoints.ts';
 import { describeEtcdError } from './etcd-errors.ts';
 import { prefixRange } from './etcd-ranges.ts';
@@ -26,8 +26,7 @@ export interface EtcdWatchOptions {
   readonly onEnd: (watch: MetaWatch) => void;
 }
 
-const firstBackoffMs = 100;
-const longestBackoffMs = 5_000;
+const backoff = { baseBackoffMs: 100, maxBackoffMs: 5_000 };
 /** Looks at a revision that is older than what we have seen, before we believe it: a read may be stale. */
 const staleLooks = 3;
 
@@ -74,10 +73,14 @@ export class EtcdWatch implements MetaWatch {
           failures: this.#failures,
           cause: describeEtcdError(error),
         });
-        await sleep(this.#options.clock, this.#options.random.float() * Math.min(longestBackoffMs, firstBackoffMs * 2 ** Math.min(this.#failures, 10)), signal);
+        await this.#backOff(this.#failures);
       }
     }
     this.#options.onEnd(this);
+  }
+
+  #backOff(attempt: number): Promise<void> {
+    return sleep(this.#options.clock, fullJitterMs(this.#options.random, attempt, backoff), this.#closing.signal);
   }
 
   /** A read goes before every stream: it renews an expired token, which streams cannot, and shows a store that is not the one we knew. */
@@ -89,7 +92,7 @@ export class EtcdWatch implements MetaWatch {
       if (header.cluster_id !== this.#cluster) return false;
       if (Number(header.revision) >= this.#cursor.at) return true;
       if (look === staleLooks) return false;
-      await sleep(this.#options.clock, this.#options.random.float() * firstBackoffMs, this.#closing.signal);
+      await this.#backOff(1);
     }
   }
 

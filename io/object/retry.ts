@@ -3,7 +3,7 @@
  * call; whoever may repeat asks here. Not for numbered WAL objects: the log repeats those itself (design §3).
  */
 import { type Clock, sleep } from '../clock.ts';
-import type { Random } from '../random.ts';
+import { fullJitterMs, type Random } from '../random.ts';
 import type {
   ByteRange,
   CallOptions,
@@ -100,11 +100,11 @@ export async function retryUnknown<Outcome extends { readonly kind: string }>(
   const { clock, random, signal } = options;
   const startMs = clock.monotonicMs();
   const call = callOptions(options);
+  const backoff = { baseBackoffMs: options.firstPauseMs ?? defaultFirstPauseMs, maxBackoffMs: options.longestPauseMs ?? defaultLongestPauseMs };
   for (let made = 1; ; made++) {
     const outcome = await attempt(call);
     if (outcome.kind !== 'unknown' || made >= options.attempts || signal?.aborted) return outcome;
-    const longestMs = Math.min(options.longestPauseMs ?? defaultLongestPauseMs, (options.firstPauseMs ?? defaultFirstPauseMs) * 2 ** (made - 1));
-    const pauseMs = random.float() * longestMs;
+    const pauseMs = fullJitterMs(random, made, backoff);
     if (options.withinMs !== undefined && clock.monotonicMs() + pauseMs - startMs > options.withinMs) return outcome;
     await sleep(clock, pauseMs, signal);
     if (signal?.aborted) return outcome;

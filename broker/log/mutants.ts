@@ -10,6 +10,7 @@ export const mutantNames = [
   'forget-producer-state-on-recovery',
   'reuse-node-epoch',
   'collect-too-early',
+  'send-other-bytes',
 ] as const;
 
 export type Mutant = (typeof mutantNames)[number];

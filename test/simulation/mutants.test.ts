@@ -15,6 +15,7 @@ const firstSeeds: Readonly<Partial<Record<Mutant, number>>> = {
   'reuse-node-epoch': 1,
   'collect-too-early': 11,
   'skip-seal': 59,
+  'send-other-bytes': 1,
 };
 const mostSeeds = 40;
 

@@ -7,7 +7,7 @@ import type { ObjectStore, ReadOutcome } from '../../../io/object/object-store.t
 import { fullJitterMs, type Random } from '../../../io/random.ts';
 import { FormatError } from '../../../std/byte-reader.ts';
 import type { AssembledObject } from '../format/stored-object.ts';
-import { isSameObject } from '../format/stored-object.ts';
+import { assembleObject, isSameObject } from '../format/stored-object.ts';
 import { decodeTrailer, trailerBytes } from '../format/trailer.ts';
 import type { Mutants } from '../mutants.ts';
 
@@ -40,8 +40,10 @@ export interface NumberedPutOptions {
 
 const readAttempts = 3;
 
-export async function numberedPut(key: string, object: AssembledObject, options: NumberedPutOptions): Promise<PutResult> {
+export async function numberedPut(key: string, assembled: AssembledObject, options: NumberedPutOptions): Promise<PutResult> {
+  let object = assembled;
   for (let attempt = 1; ; attempt++) {
+    if (attempt > 1 && options.mutants?.has('send-other-bytes')) object = withoutContent(object);
     const outcome = await createHedged(key, object, options);
     if (outcome.kind === 'created') return { kind: 'durable' };
     if (outcome.kind === 'exists') {
@@ -113,6 +115,11 @@ function compare(
     if (error instanceof FormatError) return { kind: 'unreadable', reason: error.message };
     throw error;
   }
+}
+
+/** Of the mutant: what a repeated attempt would send if the buffers of a group were given up when its first one timed out. */
+function withoutContent({ body, trailer }: AssembledObject): AssembledObject {
+  return trailer.kind === 'group' ? assembleObject({ ...trailer, content: [], contentBytes: 0, footer: Buffer.alloc(1) }) : { body, trailer };
 }
 
 function backOff(attempt: number, options: NumberedPutOptions): Promise<void> {

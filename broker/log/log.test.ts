@@ -41,6 +41,22 @@ describe('a checkpoint', () => {
   });
 });
 
+test('the end of the current leader epoch is the high watermark: what is on its way may never exist', async () => {
+  const store = new HeldStore();
+  const on = new LogOnMemory({ objects: store });
+  const partition = on.create(0);
+  await on.append(partition, 100);
+  store.hold();
+  const outcome = partition.append(batchOf(1, 100, 1), { origin: 'client' });
+  await on.rest(10);
+  assert.equal(partition.logEndOffset, 2);
+  assert.deepEqual(partition.endOffsetForEpoch(0), { leaderEpoch: 0, endOffset: 1 });
+  assert.deepEqual(partition.endOffsetForEpoch(1), { leaderEpoch: -1, endOffset: -1 });
+  store.letGo();
+  assert.ok(outcome.kind === 'appended' && (await on.until(outcome.durable)) === 'durable');
+  assert.deepEqual(partition.endOffsetForEpoch(0), { leaderEpoch: 0, endOffset: 2 });
+});
+
 describe('a checkpoint whose pointer is not proven', () => {
   test('loses nothing of what waits for collection: the next proven one lets it go', async () => {
     const on = new LogOnMemory();

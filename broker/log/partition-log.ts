@@ -38,7 +38,7 @@ export interface PartitionLog {
   offsetForTimestamp(timestampMs: number): Promise<TimestampOffset | undefined>;
   /** The record with the greatest timestamp. Rejects as above. */
   offsetOfMaxTimestamp(): Promise<TimestampOffset | undefined>;
-  /** End offset (exclusive) of the largest leader epoch ≤ `leaderEpoch` (OffsetForLeaderEpoch, KIP-101). */
+  /** End offset (exclusive) of the largest leader epoch ≤ `leaderEpoch` (OffsetForLeaderEpoch, KIP-101): of the current one the high watermark. */
   endOffsetForEpoch(leaderEpoch: number): { readonly leaderEpoch: number; readonly endOffset: number };
   /** Leader epoch of the record at `offset`, −1 when there is none. */
   epochAt(offset: number): number;

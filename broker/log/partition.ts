@@ -366,8 +366,9 @@ export class Partition implements PartitionLog, SliceOwner {
     }
   }
 
+  /** What is not durable yet may never exist: nobody is told of it. */
   endOffsetForEpoch(leaderEpoch: number): { readonly leaderEpoch: number; readonly endOffset: number } {
-    return endOffsetForEpoch(this.index.epochStarts, leaderEpoch, { leaderEpoch: this.leaderEpoch, endOffset: this.#logEndOffset });
+    return endOffsetForEpoch(this.index.epochStarts, leaderEpoch, { leaderEpoch: this.leaderEpoch, endOffset: this.#highWatermark });
   }
 
   epochAt(offset: number): number {

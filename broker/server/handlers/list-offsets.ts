@@ -34,7 +34,6 @@ const firstVersions: ReadonlyMap<number, number> = new Map([
   [LATEST_TIERED, 9],
   [EARLIEST_PENDING_UPLOAD, 11],
 ]);
-const CONSUMER_REPLICA_ID = -1;
 /** Look-ups by time of one request that run at once: each may read from the object store. */
 const LOOKUPS_AT_ONCE = 16;
 
@@ -104,10 +103,9 @@ function answerOf(place: Place, asked: AskedPartition): PartitionResponse | (() 
   };
 }
 
-/** Consumers see what is durable; read_committed ones no further than the first open transaction. */
-function boundOf(log: PartitionLog, { replicaId, isolationLevel }: ListOffsetsRequest): number {
-  if (isolationLevel === 1) return log.lastStableOffset;
-  return replicaId === CONSUMER_REPLICA_ID ? log.highWatermark : log.logEndOffset;
+/** What is durable, also for a replica id (nobody replicates here, and the rest may never exist); read_committed no further than the first open transaction. */
+function boundOf(log: PartitionLog, { isolationLevel }: ListOffsetsRequest): number {
+  return isolationLevel === 1 ? log.lastStableOffset : log.highWatermark;
 }
 
 function atEnd(log: PartitionLog, timestamp: number, bound: number): TimestampOffset {

@@ -40,6 +40,17 @@ test('the ends of a partition, and offsets by time', async () => {
   assert.deepEqual(await listOne(services, 9, 99_000), [0, -1, -1]);
 });
 
+test('what is not durable yet is shown to nobody, not even to a replica', async () => {
+  const services = filled();
+  const log = services.logs.get(`${services.topicId('t')}/0`)!;
+  log.append(Buffer.alloc(100));
+  assert.equal(log.logEndOffset, 11);
+  for (const replicaId of [-1, 3]) {
+    assert.deepEqual(await listOne(services, 9, -1, { replicaId }), [0, 10, -1]);
+    assert.deepEqual(await listOne(services, 9, 10_000, { replicaId }), [0, -1, -1]);
+  }
+});
+
 test('an offset by time that cannot be looked up is an error, not "there is none"', async () => {
   const services = filled();
   const log = services.logs.get(`${services.topicId('t')}/0`)!;

@@ -127,7 +127,7 @@ export class FakePartitionLog implements PartitionLog {
   endOffsetForEpoch(leaderEpoch: number): { readonly leaderEpoch: number; readonly endOffset: number } {
     return leaderEpoch > this.leaderEpoch
       ? { leaderEpoch: -1, endOffset: -1 }
-      : { leaderEpoch, endOffset: leaderEpoch === this.leaderEpoch ? this.logEndOffset : 2 };
+      : { leaderEpoch, endOffset: leaderEpoch === this.leaderEpoch ? this.highWatermark : 2 };
   }
 
   epochAt(): number {

@@ -15,11 +15,24 @@ const io = { clock: systemClock, random: systemRandom, logger: silentLogger };
 test('a setting names the store', () => {
   assert.deepEqual(parseMetaStoreUrl('etcd://a:1,b:2'), { kind: 'etcd', endpoints: ['http://a:1', 'http://b:2'] });
   assert.deepEqual(parseMetaStoreUrl('etcds://a:1/'), { kind: 'etcd', endpoints: ['https://a:1'] });
+  assert.deepEqual(parseMetaStoreUrl('tcp://127.0.0.1:5'), { kind: 'served', host: '127.0.0.1', port: 5, identity: undefined });
+  assert.deepEqual(parseMetaStoreUrl('tcp://[::1]:5/a-b'), { kind: 'served', host: '::1', port: 5, identity: 'a-b' });
   assert.deepEqual(parseMetaStoreUrl('file:///var/lib/a%20b'), { kind: 'folder', folder: '/var/lib/a b' });
   assert.deepEqual(parseMetaStoreUrl('memory:'), { kind: 'memory' });
 });
 
-for (const url of ['', 'zookeeper://a:1', '/folder', 'file:folder', 'etcd://', 'http://root:hunter2@a:1', 'etcd://root:hunter2@a:1', 'etcd://a']) {
+for (const url of [
+  '',
+  'zookeeper://a:1',
+  '/folder',
+  'file:folder',
+  'etcd://',
+  'http://root:hunter2@a:1',
+  'etcd://root:hunter2@a:1',
+  'etcd://a',
+  'tcp://a',
+  'tcp://root:hunter2@a:1',
+]) {
   test(`"${url}" is refused with what is allowed and without a password`, async () => {
     await assert.rejects(
       openMetaStore({ url }, io),
@@ -48,6 +61,13 @@ test('an etcd that is not there does not keep the store from opening', async () 
   const store = await openMetaStore({ url: 'etcd://127.0.0.1:1', callDeadlineMs: 200 }, io);
   await assert.rejects(store.get('k'), { name: 'MetaUnavailable' });
   await assert.rejects(store.txn({ compare: [], then: [] }), { name: 'MetaUnknown' });
+  await store.close();
+});
+
+test('a server that is not there does not keep the store from opening, and nothing was sent to it', async () => {
+  const store = await openMetaStore({ url: 'tcp://127.0.0.1:1', callDeadlineMs: 200 }, io);
+  await assert.rejects(store.get('k'), { name: 'MetaUnavailable' });
+  await assert.rejects(store.txn({ compare: [], then: [] }), { name: 'MetaUnavailable' });
   await store.close();
 });
 

@@ -1,13 +1,18 @@
-/** The metadata store that a setting names: `etcd://host:port,host:port` (`etcds://` with TLS), `file:///folder`, or `memory:`. */
+/**
+ * The metadata store that a setting names: `etcd://host:port,host:port` (`etcds://` with TLS), `tcp://host:port` (an embedded one that
+ * another process of this machine serves), `file:///folder`, or `memory:`.
+ */
 import { fileURLToPath } from 'node:url';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../logger.ts';
 import type { Random } from '../random.ts';
+import { tcpTransport } from '../tcp-transport.ts';
 import { openEmbeddedMetaStore } from './embedded-meta-store.ts';
 import type { EtcdTls } from './etcd-endpoints.ts';
 import { EtcdMetaStore } from './etcd-meta-store.ts';
 import { etcdVersionWarning } from './etcd-version.ts';
 import { MetaRefused, type MetaStore } from './meta-store.ts';
+import { RemoteMetaStore } from './remote/remote-meta-store.ts';
 
 export interface MetaStoreSettings {
   readonly url: string;
@@ -15,16 +20,18 @@ export interface MetaStoreSettings {
   readonly user?: string;
   readonly password?: string;
   readonly tls?: EtcdTls;
+  /** For etcd and one that is served by another process: */
   readonly callDeadlineMs?: number;
 }
 
 export type MetaStoreAddress =
   | { readonly kind: 'etcd'; readonly endpoints: readonly string[] }
+  | { readonly kind: 'served'; readonly host: string; readonly port: number; readonly identity: string | undefined }
   | { readonly kind: 'folder'; readonly folder: string }
   | { readonly kind: 'memory' };
 
 /**
- * Opens it; rejects with `MetaRefused` when the setting is wrong, or the folder is in use or damaged. An etcd that cannot
+ * Opens it; rejects with `MetaRefused` when the setting is wrong, or the folder is in use or damaged. A server that cannot
  * be reached now is no reason to fail: a broker that is started before it waits.
  */
 export async function openMetaStore(
@@ -34,6 +41,7 @@ export async function openMetaStore(
   const address = parseMetaStoreUrl(settings.url);
   if (address.kind === 'memory') return openEmbeddedMetaStore(io);
   if (address.kind === 'folder') return openEmbeddedMetaStore({ ...io, folder: address.folder });
+  if (address.kind === 'served') return new RemoteMetaStore({ ...io, ...address, transport: tcpTransport(), callDeadlineMs: settings.callDeadlineMs });
   const store = new EtcdMetaStore({ ...io, ...settings, endpoints: address.endpoints });
   void warnAboutVersion(store, io.logger);
   return store;
@@ -51,10 +59,12 @@ export function parseMetaStoreUrl(url: string): MetaStoreAddress {
         .map((host) => `${scheme}://${host.trim()}`),
     };
   }
+  const served = /^tcp:\/\/([^\s/@]+):(\d{1,5})(?:\/([\w-]*))?$/.exec(url);
+  if (served) return { kind: 'served', host: (served[1] as string).replace(/^\[(.*)\]$/, '$1'), port: Number(served[2]), identity: served[3] || undefined };
   if (url === 'memory:') return { kind: 'memory' };
   if (url.startsWith('file:///')) return { kind: 'folder', folder: fileURLToPath(url) };
   throw new MetaRefused(
-    `not a metadata store: ${url.replace(/\/\/[^/]*@/, '//')}; expected etcd://host:port,host:port, etcds://host:port, file:///folder or memory:`,
+    `not a metadata store: ${url.replace(/\/\/[^/]*@/, '//')}; expected etcd://host:port,host:port, etcds://host:port, tcp://host:port, file:///folder or memory:`,
   );
 }
 

@@ -120,7 +120,11 @@ export const brokerSettings = {
   's3.path.style': setting(boolean, 'true', 'Bucket in the path instead of the host name; needed by most servers other than AWS.'),
   's3.max.sockets': setting(int({ min: 1 }), '64', 'Connections to the S3 server.'),
   'object.call.deadline.ms': setting(int({ min: 1 }), '15000', 'Deadline of one attempt at the object store.'),
-  'metadata.url': setting(string, '', 'Metadata store: etcd://host:port,host:port, tcp://host:port (served by `automq up`), file:///folder, memory:. Without it, embedded under data.folder.'),
+  'metadata.url': setting(
+    string,
+    '',
+    'Metadata store: etcd://host:port,host:port, tcp://host:port (served by `automq up`), file:///folder, memory:. Without it, embedded under data.folder.',
+  ),
   'metadata.session.timeout.ms': setting(int({ min: 1000 }), '10000', 'Time to live of the liveness key in the metadata store.'),
 
   // Log engine

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { connect as connectSocket } from 'node:net';
 import { test } from 'node:test';
 import { tcpTransport } from './tcp-transport.ts';
-import { type Connection, ListenError, type Listener } from './transport.ts';
+import { ConnectError, type Connection, ListenError, type Listener } from './transport.ts';
 
 const transport = tcpTransport();
 const loopback = { host: '127.0.0.1', port: 0 };
@@ -197,8 +197,16 @@ test('an address that is not ours is refused with advice', async () => {
   );
 });
 
-test('connecting to a closed port fails with the address in the text', async () => {
+test('connecting to a closed port fails as refused, with the address in the text', async () => {
   const listener = await transport.listen(loopback, () => {});
   await listener.close();
-  await assert.rejects(transport.connect(listener), new RegExp(`127\\.0\\.0\\.1:${listener.port}`));
+  await assert.rejects(
+    transport.connect(listener),
+    (error: unknown) => error instanceof ConnectError && error.refused && error.message.includes(`127.0.0.1:${listener.port}`),
+  );
+});
+
+test('an address to which there is no way is not a refusal', async () => {
+  // Link-local without a link: nothing is sent.
+  await assert.rejects(transport.connect({ host: 'fe80::1', port: 1 }), (error: unknown) => error instanceof ConnectError && !error.refused);
 });

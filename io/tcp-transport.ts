@@ -4,7 +4,7 @@
  */
 import { connect as connectSocket, createServer, type Server, type Socket } from 'node:net';
 import { describePortHolder } from './port-holder.ts';
-import { type Connection, type ConnectionHandler, ListenError, type Listener, type Transport } from './transport.ts';
+import { ConnectError, type Connection, type ConnectionHandler, ListenError, type Listener, type Transport } from './transport.ts';
 
 export interface TcpTransportOptions {
   /** `write` answers false from this many queued bytes on. */
@@ -40,7 +40,8 @@ export function tcpTransport(options: TcpTransportOptions = {}): Transport {
       const socketOptions = { ...address, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs, writableHighWaterMark: writeHighWaterBytes };
       const socket = connectSocket(socketOptions);
       const timer = setTimeout(() => socket.destroy(new Error(`no connection to ${at} within ${timeoutMs} ms`)), timeoutMs);
-      const onError = (error: Error) => reject(new Error(`cannot connect to ${at}: ${error.message || 'refused'}`, { cause: error }));
+      const onError = (error: Error) =>
+        reject(new ConnectError(`cannot connect to ${at}: ${error.message || 'refused'}`, { refused: isRefusal(error), cause: error }));
       socket.once('error', onError);
       socket.once('close', () => clearTimeout(timer));
       socket.once('connect', () => {
@@ -53,6 +54,11 @@ export function tcpTransport(options: TcpTransportOptions = {}): Transport {
   }
 
   return { listen, connect };
+}
+
+/** A name with several addresses refuses when each of them does. */
+function isRefusal(error: NodeJS.ErrnoException): boolean {
+  return error instanceof AggregateError ? error.errors.every(isRefusal) : error.code === 'ECONNREFUSED';
 }
 
 /** Starts `server`; rejects with a `ListenError` that says what is wrong and what to do. */

@@ -5,6 +5,7 @@
 export interface Transport {
   /** Listens; rejects with a `ListenError` that says who holds the port when it is taken. Port 0 takes a free one. */
   listen(address: ListenAddress, onConnection: (connection: Connection) => void): Promise<Listener>;
+  /** Rejects with a `ConnectError` that tells a refusal from silence. */
   connect(address: { readonly host: string; readonly port: number }, options?: { readonly timeoutMs?: number }): Promise<Connection>;
 }
 
@@ -52,5 +53,17 @@ export class ListenError extends Error {
   constructor(message: string, code: string) {
     super(message);
     this.code = code;
+  }
+}
+
+/** No connection came about. */
+export class ConnectError extends Error {
+  override readonly name = 'ConnectError';
+  /** The host answered that nobody listens there. Else: no answer in time, no way to the host, no such name. */
+  readonly refused: boolean;
+
+  constructor(message: string, options: { readonly refused: boolean; readonly cause?: unknown }) {
+    super(message, { cause: options.cause });
+    this.refused = options.refused;
   }
 }

@@ -49,8 +49,8 @@ export interface TopicAdmin {
   /** The request was validated (name, counts, configuration); answers TOPIC_ALREADY_EXISTS when somebody was faster. */
   createTopic(topic: NewTopic): Promise<AdminOutcome<{ readonly topicId: TopicId }>>;
   deleteTopic(topicId: TopicId): Promise<AdminOutcome<object>>;
-  /** Grows to `partitionCount`; INVALID_PARTITIONS when it is not more than now. */
-  createPartitions(topicId: TopicId, partitionCount: number): Promise<AdminOutcome<object>>;
+  /** Grows to `partitionCount`; INVALID_PARTITIONS when it is not more than now. `assignment`: owners of the new partitions, when the request assigned them. */
+  createPartitions(topicId: TopicId, partitionCount: number, assignment?: readonly NodeId[]): Promise<AdminOutcome<object>>;
   /** Sets (string) and unsets (null) topic configuration; validated by the caller. */
   alterTopicConfig(topicId: TopicId, changes: Readonly<Record<string, string | null>>): Promise<AdminOutcome<object>>;
   /** The same for brokers: resource `''` (cluster-wide default) or a node id. */

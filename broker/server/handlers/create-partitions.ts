@@ -1,8 +1,9 @@
 /**
  * CreatePartitions: grows topics (KIP-195).
  *
- * v2 flexible · v3 throttling error. Assignments may name one broker per new partition; which broker takes it is then up to placement.
+ * v2 flexible · v3 throttling error. Assignments name the one broker of each new partition; without them it is up to placement.
  */
+import type { NodeId } from '../../../cluster/identifiers.ts';
 import { ErrorCodes, type ErrorCode } from '../../protocol/errors.ts';
 import { ApiKeys, type RequestOf, type ResponseInputOf } from '../../protocol/messages.gen.ts';
 import type { HandlerOf } from '../handler.ts';
@@ -43,7 +44,8 @@ async function grow(services: Services, { validateOnly }: CreatePartitionsReques
   const problem = assignmentProblem(services, asked, added);
   if (problem !== undefined) return refused(asked, ErrorCodes.INVALID_REPLICA_ASSIGNMENT, problem);
   if (validateOnly) return { name: asked.name, errorCode: ErrorCodes.NONE };
-  const outcome = await services.admin.createPartitions(topic.topicId, asked.count);
+  const owners = asked.assignments?.map(({ brokerIds }) => brokerIds[0] as NodeId);
+  const outcome = await services.admin.createPartitions(topic.topicId, asked.count, owners);
   return outcome.kind === 'done' ? { name: asked.name, errorCode: ErrorCodes.NONE } : refused(asked, outcome.error, outcome.message);
 }
 

@@ -9,6 +9,7 @@ import { ErrorCodes } from '../../protocol/errors.ts';
 import { ApiKeys, type RequestOf, type ResponseInputOf } from '../../protocol/messages.gen.ts';
 import type { HandlerOf } from '../handler.ts';
 import type { Services } from '../services.ts';
+import { logDirOf } from './log-dir.ts';
 import { accessPartition } from './partition-access.ts';
 
 type DescribeLogDirsRequest = RequestOf<typeof ApiKeys.DescribeLogDirs>;
@@ -20,7 +21,7 @@ export function describeLogDirsHandler(services: Services): HandlerOf<typeof Api
     minVersion: 1,
     maxVersion: 5,
     concurrency: 'serial',
-    handle: (request) => ({ results: [{ errorCode: ErrorCodes.NONE, logDir: services.config.storageUrl || 'storage', topics: topicsOf(services, request) }] }),
+    handle: (request) => ({ results: [{ errorCode: ErrorCodes.NONE, logDir: logDirOf(services), topics: topicsOf(services, request) }] }),
   };
 }
 

@@ -152,6 +152,17 @@ test('CreatePartitions grows topics and refuses what is no growth', async () => 
     'Attempted to add 2 additional partition(s), but only 1 assignment(s) were specified.',
   ]);
   assert.deepEqual((await grow({ count: 4, assignments: [{ brokerIds: [9] }] }))[0], 39);
+  assert.deepEqual(services.admin.grownOnto, [undefined]);
+  assert.deepEqual(await grow({ assignments: [{ brokerIds: [2] }, { brokerIds: [1] }] }), [0, null]);
+  assert.deepEqual(services.admin.grownOnto, [undefined, [2, 1]]);
+});
+
+test('nothing is assigned to a broker that drains', async () => {
+  const services = new FakeServices();
+  services.image.brokerList[1] = { ...services.image.brokerList[1]!, draining: true };
+  const [refused] = await create(services, [topic('t', { numPartitions: -1, replicationFactor: -1, assignments: [{ partitionIndex: 0, brokerIds: [2] }] })]);
+  assert.equal(refused!.errorCode, ErrorCodes.INVALID_REPLICA_ASSIGNMENT);
+  assert.match(refused!.errorMessage ?? '', /broker 2, which is draining/);
 });
 
 test('DeleteTopics by name and by id, and what it refuses (B59)', async () => {

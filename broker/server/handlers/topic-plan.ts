@@ -47,8 +47,9 @@ export function replicaListProblem(services: Services, brokerIds: readonly numbe
   const seen = new Set<number>();
   for (const id of brokerIds) {
     if (seen.has(id)) return `The manual partition assignment includes the broker ${id} more than once.`;
-    if (!services.image.brokers().some(({ node }) => node === id))
-      return `The manual partition assignment includes broker ${id}, but no such broker is registered.`;
+    const broker = services.image.brokers().find(({ node }) => node === id);
+    if (broker === undefined) return `The manual partition assignment includes broker ${id}, but no such broker is registered.`;
+    if (broker.draining) return `The manual partition assignment includes broker ${id}, which is draining: nothing new is placed on it.`;
     seen.add(id);
   }
   return brokerIds.length === 1 ? undefined : 'The object store replicates the data: assign each partition to one broker.';

@@ -82,7 +82,7 @@ export class FakeServices implements Services {
 
 export class FakeImage implements ClusterImage {
   readonly clusterId = 'fake-cluster';
-  readonly controllerId = SELF;
+  controllerId = SELF as number;
   readonly brokerList: BrokerImage[] = [
     { node: SELF, host: 'one.example', port: 9001, rack: 'a', draining: false },
     { node: 2 as NodeId, host: 'two.example', port: 9002, rack: undefined, draining: false },
@@ -118,7 +118,7 @@ export class FakeImage implements ClusterImage {
 
   leaderOf(topicId: TopicId, partition: number): { readonly leader: number; readonly leaderEpoch: number } | undefined {
     const topic = this.topicById(topicId);
-    return topic === undefined || partition >= topic.partitionCount ? undefined : { leader: this.leader, leaderEpoch: this.leaderEpoch };
+    return topic === undefined || partition < 0 || partition >= topic.partitionCount ? undefined : { leader: this.leader, leaderEpoch: this.leaderEpoch };
   }
 
   readonly moveList: MoveImage[] = [];
@@ -138,6 +138,8 @@ export class FakeAdmin implements TopicAdmin {
   readonly created: NewTopic[] = [];
   readonly deleted: TopicId[] = [];
   readonly grown: [TopicId, number][] = [];
+  /** Owners that each growth named. */
+  readonly grownOnto: (readonly NodeId[] | undefined)[] = [];
   readonly altered: Readonly<Record<string, string | null>>[] = [];
   readonly alteredBrokers: [string, Readonly<Record<string, string | null>>][] = [];
   /** When set, topics are created only once it settled. */
@@ -163,8 +165,9 @@ export class FakeAdmin implements TopicAdmin {
     return Promise.resolve({ kind: 'done' });
   }
 
-  createPartitions(topicId: TopicId, partitionCount: number): Promise<AdminOutcome<object>> {
+  createPartitions(topicId: TopicId, partitionCount: number, assignment?: readonly NodeId[]): Promise<AdminOutcome<object>> {
     this.grown.push([topicId, partitionCount]);
+    this.grownOnto.push(assignment);
     return Promise.resolve({ kind: 'done' });
   }
 

@@ -9,6 +9,7 @@ import { ErrorCodes, type ErrorCode } from '../../protocol/errors.ts';
 import { ApiKeys, type RequestOf, type ResponseInputOf } from '../../protocol/messages.gen.ts';
 import type { HandlerOf } from '../handler.ts';
 import type { Services } from '../services.ts';
+import { openedWithin, openingAmong } from './opening-wait.ts';
 import { accessPartition } from './partition-access.ts';
 
 type DeleteRecordsRequest = RequestOf<typeof ApiKeys.DeleteRecords>;
@@ -42,6 +43,8 @@ async function deleteFrom(
 ): Promise<PartitionResponse> {
   if (topic === undefined) return refused(partitionIndex, ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION);
   if (topic.internal) return refused(partitionIndex, ErrorCodes.INVALID_TOPIC_EXCEPTION);
+  const opening = openingAmong(services, [{ topic: topic.name, partition: partitionIndex }]);
+  await openedWithin(services.io.clock, opening, services.config.partitionOpeningWaitMs);
   const access = accessPartition(services, topic.topicId, partitionIndex);
   if (access.kind !== 'open') return refused(partitionIndex, access.kind === 'error' ? access.error : ErrorCodes.NOT_LEADER_OR_FOLLOWER);
   const { log } = access;

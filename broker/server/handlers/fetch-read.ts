@@ -8,7 +8,7 @@ import type { AbortedTransaction, PartitionLog, ReadOptions, ReadOutcome } from 
 import { ErrorCodes, type ErrorCode } from '../../protocol/errors.ts';
 import type { Services } from '../services.ts';
 import type { FetchTarget } from './fetch-session.ts';
-import { accessPartition, leaderEpochError, topicOf, unknownTopicError, type LeaderHint } from './partition-access.ts';
+import { accessPartition, leaderEpochError, leaderHint, topicOf, unknownTopicError, type LeaderHint } from './partition-access.ts';
 
 export interface ReadLimits {
   readonly isolation: ReadOptions['isolation'];
@@ -110,7 +110,9 @@ class Pass {
     const { target } = fetched;
     const epochError = leaderEpochError(log, target.currentLeaderEpoch);
     if (epochError !== ErrorCodes.NONE) {
-      this.refuse(fetched, epochError, { leaderId: this.services.node, leaderEpoch: log.leaderEpoch });
+      // A client that knows of a later epoch than this broker learns nothing from it.
+      const isBehind = epochError === ErrorCodes.FENCED_LEADER_EPOCH;
+      this.refuse(fetched, epochError, isBehind ? { leaderId: this.services.node, leaderEpoch: log.leaderEpoch } : undefined);
       return;
     }
     this.describe(fetched, log);
@@ -159,8 +161,10 @@ class Pass {
   }
 
   private take(fetched: FetchedPartition, log: PartitionLog, outcome: ReadOutcome): void {
-    if (outcome.kind === 'failed') this.refuse(fetched, outcome.error);
-    else if (outcome.kind === 'out-of-range') this.refuse(fetched, ErrorCodes.OFFSET_OUT_OF_RANGE);
+    if (outcome.kind === 'failed') {
+      const hasMoved = outcome.error === ErrorCodes.NOT_LEADER_OR_FOLLOWER;
+      this.refuse(fetched, outcome.error, hasMoved ? leaderHint(this.services, log.topicId, log.partition) : undefined);
+    } else if (outcome.kind === 'out-of-range') this.refuse(fetched, ErrorCodes.OFFSET_OUT_OF_RANGE);
     else {
       this.describe(fetched, log);
       fetched.records = outcome.chunks;

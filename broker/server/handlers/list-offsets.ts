@@ -12,7 +12,7 @@ import { ApiKeys, type RequestOf, type ResponseInputOf } from '../../protocol/me
 import type { HandlerOf, RequestContext } from '../handler.ts';
 import type { Services } from '../services.ts';
 import { doubledKeys } from './doubled-keys.ts';
-import { openedWithin } from './opening-wait.ts';
+import { openedWithin, openingAmong } from './opening-wait.ts';
 import { accessPartition, leaderEpochError, topicOf } from './partition-access.ts';
 
 type ListOffsetsRequest = RequestOf<typeof ApiKeys.ListOffsets>;
@@ -50,7 +50,8 @@ export function listOffsetsHandler(services: Services): HandlerOf<typeof ApiKeys
 }
 
 async function listOffsets(services: Services, request: ListOffsetsRequest, context: RequestContext): Promise<ResponseInputOf<typeof ApiKeys.ListOffsets>> {
-  await openedWithin(services.io.clock, openingOf(services, request), services.config.partitionOpeningWaitMs);
+  const asked = request.topics.flatMap(({ name, partitions }) => partitions.map(({ partitionIndex }) => ({ topic: name, partition: partitionIndex })));
+  await openedWithin(services.io.clock, openingAmong(services, asked), services.config.partitionOpeningWaitMs);
   const lookups: (() => Promise<void>)[] = [];
   const topics = request.topics.map(({ name, partitions }) => {
     const doubled = doubledKeys(partitions.map((asked) => String(asked.partitionIndex)));
@@ -120,19 +121,6 @@ function found(partitionIndex: number, { offset, timestampMs, leaderEpoch }: Tim
 
 function refused(partitionIndex: number, errorCode: ErrorCode): PartitionResponse {
   return { partitionIndex, errorCode, timestamp: -1, offset: -1, leaderEpoch: -1 };
-}
-
-function openingOf(services: Services, request: ListOffsetsRequest): Promise<void>[] {
-  const opening: Promise<void>[] = [];
-  for (const { name, partitions } of request.topics) {
-    const topic = services.image.topicByName(name);
-    if (topic === undefined) continue;
-    for (const { partitionIndex } of partitions) {
-      const access = accessPartition(services, topic.topicId, partitionIndex);
-      if (access.kind === 'opening') opening.push(access.ready);
-    }
-  }
-  return opening;
 }
 
 async function runAll(lookups: readonly (() => Promise<void>)[]): Promise<void> {

@@ -2,12 +2,14 @@
  * OffsetForLeaderEpoch: where a leader epoch ended, so that a client notices a log that was truncated (KIP-101, KIP-320).
  *
  * v2 fencing by the client's epoch · v3 replica id · v4 flexible.
+ * Consumers ask it of the new leader of a partition that has moved, before they fetch on: a partition that opens is waited for.
  */
 import { ErrorCodes, type ErrorCode } from '../../protocol/errors.ts';
 import { zeroUuid } from '../../protocol/layout.ts';
 import { ApiKeys, type RequestOf, type ResponseInputOf } from '../../protocol/messages.gen.ts';
 import type { HandlerOf } from '../handler.ts';
 import type { Services } from '../services.ts';
+import { openedWithin, openingAmong } from './opening-wait.ts';
 import { accessPartition, leaderEpochError, topicOf } from './partition-access.ts';
 
 type AskedPartition = RequestOf<typeof ApiKeys.OffsetForLeaderEpoch>['topics'][number]['partitions'][number];
@@ -19,9 +21,11 @@ export function offsetForLeaderEpochHandler(services: Services): HandlerOf<typeo
     minVersion: 2,
     maxVersion: 4,
     concurrency: 'serial',
-    handle: (request) => ({
-      topics: request.topics.map(({ topic, partitions }) => ({ topic, partitions: partitions.map((asked) => endOf(services, topic, asked)) })),
-    }),
+    async handle({ topics }) {
+      const asked = topics.flatMap(({ topic, partitions }) => partitions.map(({ partition }) => ({ topic, partition })));
+      await openedWithin(services.io.clock, openingAmong(services, asked), services.config.partitionOpeningWaitMs);
+      return { topics: topics.map(({ topic, partitions }) => ({ topic, partitions: partitions.map((each) => endOf(services, topic, each)) })) };
+    },
   };
 }
 

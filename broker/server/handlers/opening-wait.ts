@@ -43,3 +43,14 @@ export async function openedWithin(clock: Clock, ready: readonly Promise<void>[]
     });
   });
 }
+
+/** What `openedWithin` waits for, of partitions that a request names. */
+export function openingAmong(services: Services, asked: Iterable<{ readonly topic: string; readonly partition: number }>): Promise<void>[] {
+  const opening: Promise<void>[] = [];
+  for (const { topic: name, partition } of asked) {
+    const topic = services.image.topicByName(name);
+    const access = topic && accessPartition(services, topic.topicId, partition);
+    if (access?.kind === 'opening') opening.push(access.ready);
+  }
+  return opening;
+}

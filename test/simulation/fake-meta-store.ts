@@ -177,7 +177,8 @@ export class FakeMetaStore {
       const leftMs = lease.expiresAtMs - this.options.scheduler.nowMs;
       // A store that is away does not expire leases, and grants them anew when it is back (etcd's leader change).
       if (this.away) this.#expireLater(id, lease.ttlMs);
-      else if (leftMs > 0) this.#expireLater(id, leftMs);
+      // The scheduler counts in microseconds: less than one would never pass.
+      else if (leftMs >= 0.001) this.#expireLater(id, leftMs);
       else this.revoke(id);
     });
   }

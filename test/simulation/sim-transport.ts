@@ -3,7 +3,7 @@
  * reset or half-open, and partitions that hold everything until they heal. Bytes are copied when the network
  * takes them, not when they are written, so that a buffer recycled too early shows.
  */
-import type { Connection, ConnectionHandler, ListenAddress, Listener, Transport } from '../../io/transport.ts';
+import { ConnectError, type Connection, type ConnectionHandler, type ListenAddress, type Listener, type Transport } from '../../io/transport.ts';
 import type { SimProcess } from './sim-process.ts';
 import type { SimRandom } from './sim-random.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -94,14 +94,14 @@ export class SimNetwork {
   #connect(process: SimProcess, address: { readonly host: string; readonly port: number }, timeoutMs: number): Promise<Connection> {
     return new Promise((resolve, reject) => {
       if (process.dead) return;
-      const timeout = process.schedule(timeoutMs, 'connect timeout', () => reject(new Error('connect timed out')));
+      const timeout = process.schedule(timeoutMs, 'connect timeout', () => reject(new ConnectError('connect timed out', { refused: false })));
       this.scheduler.schedule(this.latencyMs(), `${process.name} connect`, () => {
         if (process.dead || this.isCut(process.host, address.host)) return;
         const listener = this.#listeners.get(`${address.host}:${address.port}`);
         if (listener === undefined) {
           process.schedule(this.latencyMs(), 'connect refused', () => {
             timeout.cancel();
-            reject(new Error('connection refused'));
+            reject(new ConnectError('connection refused', { refused: true }));
           });
           return;
         }

@@ -4,6 +4,7 @@
  */
 import { checkContent } from './content-checks.ts';
 import { evidenceOf } from './evidence.ts';
+import { checkGroups } from './group-checks.ts';
 import type { Operation, Violation } from './history.ts';
 import { checkOrder } from './order-checks.ts';
 import { checkPolls } from './poll-checks.ts';
@@ -29,10 +30,12 @@ export function checkHistory(history: readonly Operation[], options: CheckOption
   const violations: Violation[] = [];
   for (const key of [...byKey.keys()].sort()) {
     const report = (name: string, detail: string) => void violations.push({ name, key, detail });
-    const evidence = evidenceOf(key, byKey.get(key) ?? [], violations);
+    const operations = byKey.get(key) ?? [];
+    const evidence = evidenceOf(key, operations, violations);
     checkContent(evidence, options, report);
     checkOrder(evidence, options, report);
     checkPolls(evidence, options, report);
+    checkGroups(operations, options, report);
   }
   return violations;
 }

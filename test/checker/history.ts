@@ -4,7 +4,17 @@
  *
  * `ok`: answered. `fail`: provably never happened (contract C2). `info`: may or may not have happened, or may yet.
  */
-export type Operation = SendOperation | ResendOperation | PollOperation | ListOffsetsOperation | SeekOperation | DeleteRecordsOperation | FaultOperation;
+export type Operation =
+  | SendOperation
+  | ResendOperation
+  | PollOperation
+  | ListOffsetsOperation
+  | SeekOperation
+  | DeleteRecordsOperation
+  | CommitOperation
+  | CommittedOperation
+  | AssignedOperation
+  | FaultOperation;
 
 interface OperationBase {
   readonly process: string;
@@ -70,6 +80,32 @@ export interface SeekOperation extends OperationBase {
 export interface DeleteRecordsOperation extends OperationBase {
   readonly f: 'deleteRecords';
   readonly before: number;
+}
+
+/** A member of a consumer group commits an offset. */
+export interface CommitOperation extends OperationBase {
+  readonly f: 'commit';
+  readonly group: string;
+  readonly generation: number;
+  readonly offset: number;
+  /** Kept with the offset, unique in the whole run: what is fetched later names its commit. */
+  readonly text: string;
+}
+
+/** What the coordinator says is committed; −1: nothing. */
+export interface CommittedOperation extends OperationBase {
+  readonly f: 'committed';
+  readonly group: string;
+  readonly offset: number;
+  readonly text: string;
+}
+
+/** A member was given the partition in this generation. */
+export interface AssignedOperation extends OperationBase {
+  readonly f: 'assigned';
+  readonly group: string;
+  readonly generation: number;
+  readonly member: string;
 }
 
 /** What the nemesis did; for the reader of a history. */

@@ -35,6 +35,8 @@ export interface MetaStoreFaults {
   readonly watchGap: number;
   /** A keepalive is not answered. */
   readonly keepaliveLost: number;
+  /** A keepalive of a lease that has ended is answered as if it had not (F51). */
+  readonly keepaliveLies: number;
 }
 
 export const noMetaStoreFaults: MetaStoreFaults = {
@@ -46,6 +48,7 @@ export const noMetaStoreFaults: MetaStoreFaults = {
   watchRepeat: 0,
   watchGap: 0,
   keepaliveLost: 0,
+  keepaliveLies: 0,
 };
 
 export interface FakeMetaStoreOptions {
@@ -54,7 +57,12 @@ export interface FakeMetaStoreOptions {
   readonly minLatencyMs: number;
   readonly maxLatencyMs: number;
   readonly deadlineMs: number;
+  /** Whether the network lets nothing pass between two hosts; the store's is `metaHost`. */
+  readonly isCut?: (from: string, to: string) => boolean;
 }
+
+/** The store's name in the network. */
+export const metaHost = 'metadata-store';
 
 export interface MetaWatcher {
   onTxnIssued?(txn: MetaTxn, process: SimProcess): void;
@@ -77,6 +85,8 @@ export class FakeMetaStore {
   readonly leases = new Map<string, StoredLease>();
   readonly #watchers: MetaWatcher[] = [];
   readonly #streams = new Set<WatchStream>();
+  /** Hosts whose watches are told nothing, while all else works (F54). */
+  readonly #deaf = new Set<string>();
   #nextLease = 1;
 
   constructor(options: FakeMetaStoreOptions) {
@@ -98,7 +108,41 @@ export class FakeMetaStore {
 
   comeBack(): void {
     this.away = false;
+    this.#deaf.clear();
+    this.wakeStreams();
+  }
+
+  /** Something passes again that did not. */
+  wakeStreams(): void {
     for (const stream of this.#streams) stream.wake();
+  }
+
+  holdWatches(host: string): void {
+    this.#deaf.add(host);
+  }
+
+  releaseWatches(host: string): void {
+    this.#deaf.delete(host);
+    this.wakeStreams();
+  }
+
+  /** All leases end at once (F50). */
+  loseLeases(): void {
+    for (const id of [...this.leases.keys()]) this.revoke(id);
+  }
+
+  /** Nothing that is sent there arrives. */
+  isOutOfReach(host: string): boolean {
+    return this.away || (this.options.isCut?.(host, metaHost) ?? false);
+  }
+
+  /** Nothing that it says arrives there. */
+  isSilentFor(host: string): boolean {
+    return this.options.isCut?.(metaHost, host) ?? false;
+  }
+
+  tellsNothing(host: string): boolean {
+    return this.isOutOfReach(host) || this.isSilentFor(host) || this.#deaf.has(host);
   }
 
   latencyMs(): number {
@@ -167,7 +211,7 @@ export class FakeMetaStore {
   #committed(commit: MetaCommit | undefined): void {
     if (commit === undefined) return;
     this.#commits.push(commit);
-    for (const stream of this.#streams) stream.wake();
+    this.wakeStreams();
   }
 
   #expireLater(id: string, afterMs: number): void {
@@ -219,10 +263,10 @@ class FakeMetaStoreClient implements MetaStore {
           throw error;
         }
       };
-      if (store.away || this.#random.chance(faults.failBefore)) {
+      if (store.isOutOfReach(this.#process.host) || this.#random.chance(faults.failBefore)) {
         store.count('txn fail');
         fail(this.#random.chance(0.3) ? new MetaUnavailable('unreachable') : new MetaUnknown('no answer'));
-      } else if (this.#random.chance(faults.answerLost)) {
+      } else if (store.isSilentFor(this.#process.host) || this.#random.chance(faults.answerLost)) {
         store.count('txn lost');
         store.note(`${this.#process.name} txn: answer lost`);
         apply();
@@ -251,7 +295,8 @@ class FakeMetaStoreClient implements MetaStore {
 
   async lease(ttlMs: number): Promise<MetaLease> {
     const id = await this.#call<string>('lease', (answer, fail) => {
-      if (this.#store.away) fail(new MetaUnavailable('unreachable'));
+      const { host } = this.#process;
+      if (this.#store.isOutOfReach(host) || this.#store.isSilentFor(host)) fail(new MetaUnavailable('unreachable'));
       else answer(this.#store.grant(ttlMs));
     });
     return new KeptLease(this.#store, this.#process, id, ttlMs);
@@ -270,7 +315,9 @@ class FakeMetaStoreClient implements MetaStore {
 
   #readCall<T>(label: string, read: () => T): Promise<T> {
     return this.#call<T>(label, (answer, fail) => {
-      if (this.#store.away || this.#random.chance(this.#store.faults.failBefore)) fail(new MetaUnavailable('unreachable'));
+      const { host } = this.#process;
+      const unreachable = this.#store.isOutOfReach(host) || this.#store.isSilentFor(host);
+      if (unreachable || this.#random.chance(this.#store.faults.failBefore)) fail(new MetaUnavailable('unreachable'));
       else answer(read());
     });
   }
@@ -327,13 +374,13 @@ class WatchStream {
   }
 
   wake(): void {
-    if (this.#busy || this.#closed || this.#store.away || this.#store.map.revision === this.#position) return;
+    if (this.#busy || this.#closed || this.#store.tellsNothing(this.#process.host) || this.#store.map.revision === this.#position) return;
     this.#busy = true;
     const { random } = this.#store.options;
     const delayMs = random.chance(this.#store.faults.watchDelay) ? random.logBetween(50, 5_000) : this.#store.latencyMs();
     this.#process.schedule(delayMs, `watch ${this.#prefix}`, () => {
       this.#busy = false;
-      if (this.#closed || this.#store.away) return;
+      if (this.#closed || this.#store.tellsNothing(this.#process.host)) return;
       this.#deliver();
       this.wake();
     });
@@ -386,7 +433,7 @@ class KeptLease implements MetaLease {
     if (this.#ended) return;
     this.#lose();
     this.#store.options.scheduler.schedule(this.#store.latencyMs(), `meta revoke ${this.id}`, () => {
-      if (!this.#store.away) this.#store.revoke(this.id);
+      if (!this.#store.isOutOfReach(this.#process.host)) this.#store.revoke(this.id);
     });
   }
 
@@ -403,8 +450,10 @@ class KeptLease implements MetaLease {
     const { options, faults } = this.#store;
     const sentAtMs = options.scheduler.nowMs;
     options.scheduler.schedule(this.#store.latencyMs(), `meta keepalive ${this.id}`, () => {
-      if (this.#store.away || options.random.chance(faults.keepaliveLost)) return;
-      const kept = this.#store.keepAlive(this.id);
+      const { host } = this.#process;
+      if (this.#store.isOutOfReach(host) || options.random.chance(faults.keepaliveLost)) return;
+      const kept = this.#store.keepAlive(this.id) || options.random.chance(faults.keepaliveLies);
+      if (this.#store.isSilentFor(host)) return;
       this.#process.schedule(this.#store.latencyMs(), `keepalive ${this.id} ${kept}`, () => {
         if (this.#ended) return;
         if (kept) this.#deadlineMs = sentAtMs + this.#ttlMs;

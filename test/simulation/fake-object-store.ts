@@ -32,13 +32,20 @@ export interface FakeObjectStoreOptions {
   readonly deadlineMs: number;
   readonly listPageSize: number;
   readonly onViolation: (name: string, detail: string) => void;
+  /** Whether the network lets nothing pass between two hosts; the bucket's is `storeHost`. */
+  readonly isCut?: (from: string, to: string) => boolean;
 }
+
+/** The bucket's name in the network. */
+export const storeHost = 'object-store';
 
 /** What the bucket was asked, seen by invariants and by crash points. */
 export interface StoreWatcher {
   onIssued?(kind: 'create' | 'delete' | 'read', key: string, process: SimProcess): void;
   onCreated?(key: string, bytes: Buffer, process: SimProcess): void;
   onDeleted?(key: string, bytes: Buffer, process: SimProcess): void;
+  /** Gone, and nobody had asked for it. */
+  onLost?(key: string): void;
 }
 
 interface StoredObject {
@@ -88,7 +95,9 @@ export class FakeObjectStore {
 
   /** Someone outside deleted it (F37). */
   vanish(key: string): void {
-    if (this.objects.delete(key)) this.note(`vanished ${key}`);
+    if (!this.objects.delete(key)) return;
+    this.note(`vanished ${key}`);
+    for (const watcher of this.#watchers) watcher.onLost?.(key);
   }
 
   /** The machine under the folder lost power: what was not synced may be lost or come back (F67). */
@@ -97,6 +106,7 @@ export class FakeObjectStore {
       if (object.durable || this.options.random.chance(0.5)) continue;
       this.objects.delete(key);
       this.note(`power cut lost ${key}`);
+      for (const watcher of this.#watchers) watcher.onLost?.(key);
     }
     for (const [key, bytes] of this.#undoableDeletes) {
       if (this.objects.has(key) || this.options.random.chance(0.5)) continue;
@@ -384,7 +394,7 @@ class FakeObjectStoreClient implements ObjectStore {
           if (luck === 0) return;
           if (luck === 1) return lateAfter(this.#random.pick(['time', 'missing', 'applied'] as const), this.#random.logBetween(5, 60_000));
         }
-        this.#meet(fate, call.label, applyNow, answer, lateAfter);
+        this.#meet(this.#passing(fate), call.label, applyNow, answer, lateAfter);
       });
     });
   }
@@ -423,6 +433,16 @@ class FakeObjectStoreClient implements ObjectStore {
         if (fate.quick) answer(backMs, { kind: 'unknown', cause: 'ECONNRESET' });
         return;
     }
+  }
+
+  /** A cut on the way there or back (F60, F62): not applied, or applied and nobody is told. */
+  #passing(fate: Fate): Fate {
+    const { isCut } = this.#store.options;
+    if (isCut === undefined) return fate;
+    if (isCut(this.#process.host, storeHost)) return { kind: 'fail', cause: 'cut off', quick: false };
+    if (!isCut(storeHost, this.#process.host)) return fate;
+    if (fate.kind === 'fail' || fate.kind === 'late') return { ...fate, quick: false };
+    return fate.kind === 'refused' ? { kind: 'fail', cause: fate.cause, quick: false } : { kind: 'lost', quick: false };
   }
 
   #latencyMs(): number {

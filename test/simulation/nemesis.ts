@@ -1,7 +1,6 @@
 /** Does to the system what the options of the run say, until it heals everything. */
-import type { FakeMetaStore } from './fake-meta-store.ts';
-import type { FakeObjectStore } from './fake-object-store.ts';
-import { noMetaStoreFaults } from './fake-meta-store.ts';
+import { type FakeMetaStore, metaHost, noMetaStoreFaults } from './fake-meta-store.ts';
+import { type FakeObjectStore, storeHost } from './fake-object-store.ts';
 import { noObjectStoreFaults, type StoreCondition } from './object-store-faults.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SimBroker } from './sim-broker.ts';
@@ -16,7 +15,6 @@ export interface NemesisOptions {
   readonly objects: FakeObjectStore;
   readonly meta: FakeMetaStore;
   readonly brokers: readonly SimBroker[];
-  readonly brokerHosts: readonly string[];
   readonly clientHosts: readonly string[];
   readonly options: SimOptions;
   /** Anything that was done, for the history. */
@@ -62,7 +60,7 @@ export class Nemesis {
   }
 
   #do(fault: NemesisFault): void {
-    const { random, network, objects, meta, brokers, brokerHosts, clientHosts, options, scheduler } = this.#options;
+    const { random, network, objects, meta, brokers, clientHosts, scheduler } = this.#options;
     const broker = random.pick(brokers);
     const lasting = (what: string, forMs: number, begin: () => void, end: () => void) => {
       this.#tell(`${what} for ${Math.round(forMs)} ms`);
@@ -81,7 +79,7 @@ export class Nemesis {
     switch (fault) {
       case 'crash':
         this.#tell('crash');
-        return broker.crash(options.powerCuts);
+        return this.#crash(broker);
       case 'shutdown':
         this.#tell('shutdown');
         return broker.shutdown(random.pick([1_000, 10_000]));
@@ -121,15 +119,34 @@ export class Nemesis {
         if (links.length > 0) random.pick(links).halfOpen = true;
         return;
       }
-      case 'partition': {
-        const [a, b] = [random.pick(brokerHosts), random.pick(clientHosts)];
-        return lasting(
-          `partition ${a} ${b}`,
-          random.logBetween(100, 10_000),
-          () => network.partition(a, b),
-          () => network.heal(),
-        );
+      case 'partition':
+        return this.#separate(broker.host, [random.pick(clientHosts)], random.logBetween(100, 10_000));
+      case 'partitionBrokers': {
+        const others = brokers.filter((other) => other !== broker);
+        return this.#separate(broker.host, [random.pick(others).host], random.logBetween(300, 30_000));
       }
+      case 'isolate': {
+        const others = brokers.filter((other) => other !== broker).map(({ host }) => host);
+        const more = random.pick([[], [metaHost], [storeHost], [metaHost, storeHost], clientHosts]);
+        return this.#separate(broker.host, [...others, ...more], random.logBetween(300, 30_000));
+      }
+      case 'partitionStore':
+        return this.#separate(broker.host, [storeHost], random.logBetween(300, 30_000));
+      case 'partitionMeta':
+        return this.#separate(broker.host, [metaHost], random.logBetween(300, 60_000));
+      case 'deafWatch':
+        return lasting(
+          `watches of ${broker.host} held`,
+          random.logBetween(300, 30_000),
+          () => meta.holdWatches(broker.host),
+          () => meta.releaseWatches(broker.host),
+        );
+      case 'leaseLoss':
+        this.#tell('all leases are lost');
+        return meta.loseLeases();
+      case 'rollingRestart':
+        this.#tell('rolling restart');
+        return this.#restartFrom(0);
       case 'clockJump': {
         const byMs = random.between(-3_600_000, 3_600_000);
         this.#tell(`clock jumps ${Math.round(byMs)} ms`);
@@ -147,6 +164,39 @@ export class Nemesis {
         return fault === 'bitFlipAtRest' ? objects.flipBit(key) : objects.vanish(key);
       }
     }
+  }
+
+  /** Brokers over one folder are on one machine: without power all of them are gone, and what it had not synced. */
+  #crash(broker: SimBroker): void {
+    const { brokers, objects, options } = this.#options;
+    if (!options.powerCuts) return broker.crash();
+    for (const one of brokers) one.losePower();
+    objects.powerCut();
+  }
+
+  /** Nothing passes between one host and others for a while, in both directions or in one. */
+  #separate(host: string, others: readonly string[], forMs: number): void {
+    const { network, random, scheduler, brokers } = this.#options;
+    const way = brokers.length > 1 ? random.pick(['both', 'both', 'to', 'from'] as const) : 'both';
+    this.#tell(`partition ${host} ${others.join(' ')} ${way} for ${Math.round(forMs)} ms`);
+    const ends = others.flatMap((other) => [...(way === 'from' ? [] : [network.cut(host, other)]), ...(way === 'to' ? [] : [network.cut(other, host)])]);
+    scheduler.schedule(forMs, `nemesis partition ${host} over`, () => {
+      for (const end of ends) end();
+    });
+  }
+
+  /** One after the other, as a rollout does: the next when the one before serves again. */
+  #restartFrom(index: number): void {
+    const { brokers, random, scheduler } = this.#options;
+    const broker = brokers[index];
+    if (broker === undefined || this.#over) return;
+    broker.shutdown(random.pick([1_000, 10_000]));
+    const next = () => {
+      if (this.#over) return;
+      if (broker.serving) this.#restartFrom(index + 1);
+      else scheduler.schedule(200, 'nemesis rolling restart', next);
+    };
+    scheduler.schedule(1_000, 'nemesis rolling restart', next);
   }
 
   /**
@@ -170,7 +220,7 @@ export class Nemesis {
       if (broker === undefined || process.dead) return;
       this.#tell(`crash at ${what}`);
       // As an event of its own: nothing dies in the middle of its own step.
-      this.#options.scheduler.schedule(0, `crash at ${what}`, () => broker.crash(options.powerCuts), 'immediate');
+      this.#options.scheduler.schedule(0, `crash at ${what}`, () => this.#crash(broker), 'immediate');
     };
     objects.watch({
       onIssued: (kind, key, process) => kind === 'create' && maybe(points.createIssued, `sending ${key}`, process),

@@ -1,6 +1,6 @@
 /** The real broker as a program of the simulation. */
 import { type Broker, startBroker } from '../../broker/broker.ts';
-import { brokerConfig } from '../../broker/config.ts';
+import { brokerConfig, brokerSettingTypes } from '../../broker/config.ts';
 import type { Mutants } from '../../broker/log/mutants.ts';
 import type { BrokerProgram } from './sim-broker.ts';
 
@@ -10,6 +10,8 @@ export function realBroker(mutants?: Mutants): BrokerProgram {
       ...launch.settings,
       'node.id': String(launch.nodeId),
       listeners: `PLAINTEXT://${launch.host}:${launch.port}`,
+      // A broker that does not know the setting refuses to start with it.
+      ...(brokerSettingTypes.has('internal.listener') ? { 'internal.listener': `${launch.host}:${launch.internalPort}` } : {}),
       // Any remote store: its uploads are paced.
       'storage.url': 's3://simulated',
     });

@@ -6,11 +6,13 @@ export class Recorder {
   readonly history: Operation[] = [];
   readonly #scheduler: Scheduler;
   readonly #onViolation: (name: string, detail: string) => void;
+  readonly #onRecorded: (operation: Operation) => void;
   readonly #open = new Set<() => void>();
   #nextValue = 1;
 
-  constructor(scheduler: Scheduler, onViolation: (name: string, detail: string) => void) {
+  constructor(scheduler: Scheduler, onViolation: (name: string, detail: string) => void, onRecorded: (operation: Operation) => void) {
     this.#scheduler = scheduler;
+    this.#onRecorded = onRecorded;
     this.#onViolation = onViolation;
   }
 
@@ -26,6 +28,7 @@ export class Recorder {
   record(operation: Operation): void {
     this.history.push(operation);
     this.#scheduler.trace.line(this.nowMs, `history ${describe(operation)}`);
+    this.#onRecorded(operation);
   }
 
   /** For the reader of the trace only. */
@@ -67,6 +70,11 @@ function describe(operation: Operation): string {
       return `${head} ${operation.to}`;
     case 'deleteRecords':
       return `${head} ${operation.before}`;
+    case 'commit':
+    case 'committed':
+      return `${head} ${operation.group} ${operation.offset} "${operation.text}"`;
+    case 'assigned':
+      return `${head} ${operation.group} generation ${operation.generation} ${operation.member}`;
     case 'fault':
       return `${head} ${operation.what}`;
   }

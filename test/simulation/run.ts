@@ -9,9 +9,10 @@ import { type Mutant, mutantNames } from '../../broker/log/mutants.ts';
 import { realBroker } from './real-broker.ts';
 import { type Outcome, simulate } from './simulation.ts';
 import { checkStore } from './store-check.ts';
-import { type SimOptions, swarmOptions } from './swarm.ts';
+import { readOptions, swarmOptions } from './swarm.ts';
 
-const usage = `usage: run.js [--seed FIRST] [--seeds COUNT] [--file PATH] [--twice] [--trace] [--keep] [--lines N] [--mutant NAME]
+const usage = `usage: run.js [--seed FIRST] [--seeds COUNT] [--file PATH] [--brokers N] [--twice] [--trace] [--keep] [--lines N] [--mutant NAME]
+  --brokers how many, whatever the seed draws; the environment's BROKERS says the same
   --twice   runs every seed twice and compares the hashes of the traces
   --trace   prints all lines of the trace as they happen
   --keep    writes a failing seed with its options into test/seeds/open/; when it is mended the file moves up to
@@ -30,6 +31,7 @@ const { values } = parseArgs({
     lines: { type: 'string', default: '40' },
     mutant: { type: 'string' },
     file: { type: 'string' },
+    brokers: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -41,6 +43,8 @@ if (values.help || (values.mutant !== undefined && !mutantNames.includes(values.
   print(usage);
   process.exit(values.help ? 0 : 2);
 }
+const brokersGiven = values.brokers ?? process.env['BROKERS'];
+const brokers = brokersGiven === undefined ? undefined : Number(brokersGiven);
 process.exitCode = (await runSeeds()) ? 0 : 1;
 
 async function runSeeds(): Promise<boolean> {
@@ -75,7 +79,7 @@ async function runSeeds(): Promise<boolean> {
 
 function once(seed: number): Promise<Outcome> {
   const mutants = values.mutant === undefined ? undefined : new Set([values.mutant as Mutant]);
-  const options = values.file === undefined ? swarmOptions(seed) : (JSON.parse(readFileSync(values.file, 'utf8')) as { readonly options: SimOptions }).options;
+  const options = values.file === undefined ? swarmOptions(seed, brokers) : readOptions(readFileSync(values.file, 'utf8'));
   return simulate(options, { program: realBroker(mutants), storeCheck: checkStore, print: values.trace ? print : undefined });
 }
 
@@ -88,7 +92,10 @@ function report(outcome: Outcome): void {
   print(`  options: ${JSON.stringify(outcome.options)}`);
   const lines = Number(values.lines);
   for (const line of lines > 0 ? outcome.lastLines.slice(-lines) : []) print(`    ${line}`);
-  print(`  replay: make sim SEED=${seed}   (everything: node dist/test/simulation/run.js --seed ${seed} --trace)`);
+  const more = brokers === undefined ? '' : ` BROKERS=${brokers}`;
+  print(
+    `  replay: make sim SEED=${seed}${more}   (everything: node dist/test/simulation/run.js --seed ${seed} --trace${more === '' ? '' : ` --brokers ${brokers}`})`,
+  );
   if (!values.keep) return;
   mkdirSync('test/seeds/open', { recursive: true });
   const file = `test/seeds/open/${seed}-${outcome.violations[0]?.name ?? 'unknown'}.json`;

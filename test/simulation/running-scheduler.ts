@@ -7,8 +7,8 @@ import { Trace } from './trace.ts';
 export interface RunningScheduler {
   readonly scheduler: Scheduler;
   readonly random: SimRandom;
-  process(name: string): SimProcess;
-  stop(): void;
+  readonly process: (name: string) => SimProcess;
+  readonly stop: () => void;
 }
 
 export function runningScheduler(seed: string): RunningScheduler {

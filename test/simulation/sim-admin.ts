@@ -27,8 +27,9 @@ export interface SimAdminOptions {
   readonly noise: readonly Noise[];
 }
 
-export const noises = ['create topic', 'delete topic', 'add partitions', 'change retention', 'delete records', 'list offsets'] as const;
-export type Noise = (typeof noises)[number];
+export const noisesOfOne = ['create topic', 'delete topic', 'add partitions', 'change retention', 'delete records', 'list offsets'] as const;
+export const clusterNoises = ['move partition', 'move topic'] as const;
+export type Noise = (typeof noisesOfOne)[number] | (typeof clusterNoises)[number];
 
 /** Topics that come and go, at one time. */
 const mostPassing = 8;
@@ -139,6 +140,14 @@ export class SimAdmin {
         });
         return this.#expectKnown(answer.responses[0]?.errorCode ?? 0, 'IncrementalAlterConfigs');
       }
+      case 'move partition': {
+        const at = this.#anyPartition();
+        return at && this.#move(at.name, [at.partition]);
+      }
+      case 'move topic': {
+        const topic = session.topics.get(random.pick(this.topics));
+        return topic && this.#move(topic.name, [...topic.leaders.keys()]);
+      }
       case 'delete records':
         if (await session.supports(ApiKeys.DeleteRecords)) await this.#deleteRecords();
         return;
@@ -153,6 +162,29 @@ export class SimAdmin {
         return;
       }
     }
+  }
+
+  /** To one broker that is known, or to several; now and then a wish is withdrawn. What comes of it is the owners' business. */
+  async #move(name: string, partitions: readonly number[]): Promise<void> {
+    const { session, random, recorder } = this.#options;
+    if (session.nodes.length === 0 || !(await session.supports(ApiKeys.AlterPartitionReassignments))) return;
+    const target = random.pick(session.nodes);
+    const answer = await session.toAny(ApiKeys.AlterPartitionReassignments, {
+      timeoutMs: 5_000,
+      topics: [
+        {
+          name,
+          partitions: partitions.map((partitionIndex) => ({
+            partitionIndex,
+            replicas: random.chance(0.1) ? null : [random.chance(0.3) ? random.pick(session.nodes) : target],
+          })),
+        },
+      ],
+    });
+    this.#expectKnown(answer.errorCode, 'AlterPartitionReassignments');
+    const codes = answer.responses.flatMap((topic) => topic.partitions.map(({ errorCode }) => errorCode));
+    for (const code of codes) this.#expectKnown(code, 'AlterPartitionReassignments');
+    recorder.note(`${this.#options.name} asked ${name} [${partitions.join(' ')}] to broker ${target}: ${[...new Set(codes)].map(errorName).join(' ')}`);
   }
 
   async #deleteRecords(): Promise<void> {

@@ -20,6 +20,8 @@ export interface BrokerLaunch {
   readonly nodeId: number;
   readonly host: string;
   readonly port: number;
+  /** Where other brokers reach it. */
+  readonly internalPort: number;
   readonly settings: Readonly<Record<string, string>>;
 }
 
@@ -60,6 +62,10 @@ export class SimBroker {
     this.wall = new HostWallClock({ offsetMs: options.clockOffsetMs, rate: 1 });
   }
 
+  get host(): string {
+    return this.#options.launch.host;
+  }
+
   /** The program answered that it serves. */
   get serving(): boolean {
     return this.#current?.running !== undefined && !this.#current.process.dead && !this.#current.process.paused;
@@ -91,16 +97,18 @@ export class SimBroker {
     );
   }
 
-  /** kill -9, or with a power cut what the machine had not synced. */
-  crash(powerCut: boolean): void {
+  /** kill -9. */
+  crash(): void {
     const life = this.#current;
     if (life === undefined || life.process.dead) return;
     life.process.kill();
-    if (powerCut) {
-      for (const zombie of this.#zombies) zombie.process.kill();
-      this.#options.objects.powerCut();
-    }
     this.#startAgain();
+  }
+
+  /** The machine that it runs on has lost power. */
+  losePower(): void {
+    for (const zombie of this.#zombies) zombie.process.kill();
+    this.crash();
   }
 
   pause(forMs: number): void {

@@ -19,6 +19,8 @@ export interface ConsumerShape {
   readonly maxBytes: number;
   readonly partitionMaxBytes: number;
   readonly pauseMs: number;
+  /** Says with every Fetch which leader epoch was read last (KIP-595), and asks a new leader where that epoch ends (KIP-320). */
+  readonly watchesForTruncation: boolean;
   /** Forgets everything and reads from its start again, now and then. */
   readonly restartChance: number;
 }
@@ -40,8 +42,14 @@ interface Position {
   readonly partition: number;
   /** Undefined until the start offset is known. */
   offset: number | undefined;
+  /** Leader epoch of the last batch that was read; −1 before one was. */
+  readEpoch: number;
+  /** The leader epoch under which the position was last confirmed. */
+  validEpoch: number;
   atEnd: boolean;
 }
+
+const firstVersionWithLeaderEpoch = 9;
 
 type FetchedPartition = ResponseOf<1>['responses'][number]['partitions'][number];
 
@@ -93,6 +101,7 @@ export class SimConsumer {
         if (random.chance(shape.restartChance)) this.#restart();
         this.#assign();
         await this.#findStarts();
+        await this.#validate();
         await this.#fetch();
       } catch (error) {
         if (!(error instanceof Disconnected)) throw error;
@@ -121,7 +130,8 @@ export class SimConsumer {
       topic?.leaders.forEach((_, partition) => {
         const key = `${topic.topicId}/${partition}`;
         wanted.add(key);
-        if (!this.#positions.has(key)) this.#positions.set(key, { topic: name, topicId: topic.topicId, partition, offset: undefined, atEnd: false });
+        if (!this.#positions.has(key))
+          this.#positions.set(key, { topic: name, topicId: topic.topicId, partition, offset: undefined, readEpoch: -1, validEpoch: -1, atEnd: false });
       });
     }
     for (const key of [...this.#positions.keys()]) if (!wanted.has(key)) this.#positions.delete(key);
@@ -140,8 +150,41 @@ export class SimConsumer {
     }
   }
 
+  /** What was read is never cut off: a new leader must know the epoch that was read last up to the position (C6). */
+  async #validate(): Promise<void> {
+    const { session, shape, recorder } = this.#options;
+    if (!shape.watchesForTruncation) return;
+    for (const position of this.#positions.values()) {
+      const { topic, partition, offset, readEpoch } = position;
+      const epoch = this.#leaderEpochOf(position);
+      if (offset === undefined || readEpoch < 0 || epoch <= position.validEpoch) continue;
+      try {
+        const answer = await session.toLeader(topic, partition, ApiKeys.OffsetForLeaderEpoch, {
+          replicaId: -1,
+          topics: [{ topic, partitions: [{ partition, currentLeaderEpoch: epoch, leaderEpoch: readEpoch }] }],
+        });
+        const end = answer.topics[0]?.partitions[0];
+        if (end?.errorCode !== ErrorCodes.NONE) continue;
+        position.validEpoch = epoch;
+        if (end.leaderEpoch < readEpoch || end.endOffset < offset)
+          recorder.violation(
+            'truncated',
+            `${this.#process} read ${topic}-${partition} up to ${offset} in leader epoch ${readEpoch}; in epoch ${epoch} that one ends as ${end.leaderEpoch} at ${end.endOffset}`,
+          );
+      } catch (error) {
+        if (!(error instanceof NotSent)) throw error;
+      }
+    }
+  }
+
+  #leaderEpochOf({ topic, topicId, partition }: Position): number {
+    const known = this.#options.session.topics.get(topic);
+    return known?.topicId === topicId ? (known.epochs[partition] ?? -1) : -1;
+  }
+
   #seek(position: Position, to: number): void {
     position.offset = to;
+    position.readEpoch = -1;
     const { recorder } = this.#options;
     recorder.record({ f: 'seek', type: 'ok', process: this.#process, key: keyOf(position), t0: recorder.nowMs, t1: recorder.nowMs, to });
   }
@@ -174,6 +217,7 @@ export class SimConsumer {
     const byTopic = new Map<string, Position[]>();
     for (const position of asked) byTopic.set(position.topic, [...(byTopic.get(position.topic) ?? []), position]);
     const t0 = recorder.nowMs;
+    const epochs = new Map(asked.map((position) => [position, this.#leaderEpochOf(position)] as const));
     const answer = await session.toLeader(first.topic, first.partition, ApiKeys.Fetch, {
       maxWaitMs: shape.maxWaitMs,
       minBytes: shape.minBytes,
@@ -184,16 +228,28 @@ export class SimConsumer {
       topics: [...byTopic].map(([topic, positions]) => ({
         topic,
         topicId: positions[0]?.topicId,
-        partitions: positions.map(({ partition, offset }) => ({ partition, fetchOffset: offset as number, partitionMaxBytes: shape.partitionMaxBytes })),
+        partitions: positions.map((position) => ({
+          partition: position.partition,
+          fetchOffset: position.offset as number,
+          currentLeaderEpoch: epochs.get(position) ?? -1,
+          ...(shape.watchesForTruncation ? { lastFetchedEpoch: position.readEpoch } : {}),
+          partitionMaxBytes: shape.partitionMaxBytes,
+        })),
       })),
     });
     if (answer.errorCode !== ErrorCodes.NONE) recorder.violation('unexpected-error', `${this.#process} was answered ${errorName(answer.errorCode)} on Fetch`);
+    session.meet(answer.nodeEndpoints);
     let refresh = false;
     for (const response of answer.responses) {
       for (const partition of response.partitions) {
         const position = asked.find((one) => one.partition === partition.partitionIndex && (one.topicId === response.topicId || one.topic === response.topic));
         if (position === undefined) recorder.violation('answer-shape', `Fetch answered ${response.topic}-${partition.partitionIndex}, not asked for`);
-        else if (this.#positions.get(keyOf(position)) === position) refresh = (await this.#take(position, partition, t0)) || refresh;
+        else {
+          // Who answers for a leader epoch says that it leads in it.
+          if (partition.errorCode === ErrorCodes.NONE && session.versionOf(ApiKeys.Fetch) >= firstVersionWithLeaderEpoch)
+            session.options.onLeaderTold(position.topicId, position.partition, leader ?? -1, epochs.get(position) ?? -1);
+          if (this.#positions.get(keyOf(position)) === position) refresh = (await this.#take(position, partition, t0)) || refresh;
+        }
       }
     }
     if (refresh) await session.refresh(this.#options.topics());
@@ -201,7 +257,7 @@ export class SimConsumer {
 
   /** True when metadata should be looked at again. */
   async #take(position: Position, answer: FetchedPartition, t0: number): Promise<boolean> {
-    const { recorder } = this.#options;
+    const { recorder, session } = this.#options;
     this.#storageErrors.delete(keyOf(position));
     switch (answer.errorCode) {
       case ErrorCodes.NONE:
@@ -214,9 +270,10 @@ export class SimConsumer {
         this.#storageErrors.add(keyOf(position));
         return true;
       case ErrorCodes.NOT_LEADER_OR_FOLLOWER:
+      case ErrorCodes.FENCED_LEADER_EPOCH:
+        return !session.corrected(position.topicId, position.partition, answer);
       case ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION:
       case ErrorCodes.UNKNOWN_TOPIC_ID:
-      case ErrorCodes.FENCED_LEADER_EPOCH:
       case ErrorCodes.UNKNOWN_LEADER_EPOCH:
         return true;
       default:
@@ -244,12 +301,19 @@ export class SimConsumer {
   #poll(position: Position, answer: FetchedPartition, t0: number): void {
     const { recorder, shape, final } = this.#options;
     const from = position.offset as number;
+    const { divergingEpoch } = answer;
+    if (divergingEpoch.epoch >= 0)
+      recorder.violation(
+        'truncated',
+        `${this.#process} at ${from} of ${position.topic}-${position.partition}, epoch ${position.readEpoch}: diverges in ${divergingEpoch.epoch} at ${divergingEpoch.endOffset}`,
+      );
     const batches = this.#read(position, answer.records);
     const records = batches.flatMap((batch) =>
       batch.values.map((value, i) => [batch.baseOffset + i, value, batch.leaderEpoch] as const).filter(([offset]) => offset >= from),
     );
     const next = batches.reduce((highest, batch) => Math.max(highest, batch.lastOffset + 1), from);
     position.offset = next;
+    position.readEpoch = batches.at(-1)?.leaderEpoch ?? position.readEpoch;
     position.atEnd = next >= (shape.isolation === 'committed' ? answer.lastStableOffset : answer.highWatermark) && batches.length === 0;
     recorder.record({
       f: 'poll',

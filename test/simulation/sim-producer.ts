@@ -206,6 +206,7 @@ export class SimProducer {
   async #attempt(batches: readonly Batch[]): Promise<void> {
     const { session } = this.#options;
     this.#running++;
+    let informed = false;
     for (const batch of batches) {
       batch.inFlight = true;
       batch.attempts++;
@@ -215,7 +216,7 @@ export class SimProducer {
       `${this.#process} sends ${batches.map(({ lane, values, attempts }) => `${lane.topic}-${lane.partition} [${values[0]}] try ${attempts}`).join(', ')}`,
     );
     try {
-      await this.#exchange(batches);
+      informed = await this.#exchange(batches);
     } catch (error) {
       if (!(error instanceof Disconnected)) throw error;
       const sent = !(error instanceof NotSent);
@@ -226,11 +227,12 @@ export class SimProducer {
     }
     // Before anything else is awaited: what is to be sent again goes before what is new.
     for (const batch of batches) batch.inFlight = false;
-    if (batches.some((batch) => !batch.done)) await session.refresh(this.#options.topics());
+    if (!informed && batches.some((batch) => !batch.done)) await session.refresh(this.#options.topics());
     this.#running--;
   }
 
-  async #exchange(batches: readonly Batch[]): Promise<void> {
+  /** True when every error named the new leader: nothing has to be asked for. */
+  async #exchange(batches: readonly Batch[]): Promise<boolean> {
     const { session, shape } = this.#options;
     const { topic, partition } = (batches[0] as Batch).lane;
     const body = { acks: shape.acks, timeoutMs: shape.produceTimeoutMs, topicData: topicData(batches) };
@@ -238,16 +240,24 @@ export class SimProducer {
       const { connection, version } = await session.leaderConnection(topic, partition, ApiKeys.Produce);
       connection.tell(ApiKeys.Produce, version, body);
       for (const batch of batches) this.#finish(batch, 'info', null);
-      return;
+      return true;
     }
     const answer = await session.toLeader(topic, partition, ApiKeys.Produce, body);
+    session.meet(answer.nodeEndpoints);
+    let informed = true;
     for (const batch of batches) {
       const result = answer.responses
         .find((response) => response.name === batch.lane.topic || response.topicId === batch.lane.topicId)
         ?.partitionResponses.find((one) => one.index === batch.lane.partition);
       if (result === undefined) this.#options.recorder.violation('answer-shape', `Produce left out ${batch.lane.topic}-${batch.lane.partition}`);
-      else this.#conclude(batch, verdictOn(result.errorCode), result.errorCode, result.baseOffset);
+      else {
+        this.#conclude(batch, verdictOn(result.errorCode), result.errorCode, result.baseOffset);
+        if (batch.done) continue;
+        if (session.corrected(batch.lane.topicId, batch.lane.partition, result)) batch.lane.retryAtMs = 0;
+        else informed = false;
+      }
     }
+    return informed;
   }
 
   #conclude(batch: Batch, verdict: ProduceVerdict, code: number, baseOffset: number): void {

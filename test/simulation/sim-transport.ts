@@ -22,13 +22,19 @@ interface OpenListener extends Listener {
   readonly onConnection: (connection: Connection) => void;
 }
 
+interface Cut {
+  readonly from: string;
+  readonly to: string;
+}
+
 export class SimNetwork {
   readonly scheduler: Scheduler;
   readonly random: SimRandom;
   readonly shape: NetworkShape;
   readonly #listeners = new Map<string, OpenListener>();
   readonly #open = new Set<Link>();
-  readonly #partitions = new Set<string>();
+  #cuts: Cut[] = [];
+  readonly #onHealed: (() => void)[] = [];
   #nextPort = 30_000;
   #nextLink = 1;
 
@@ -45,14 +51,24 @@ export class SimNetwork {
     };
   }
 
-  /** Nothing passes between the two hosts until healed; open connections stay open. */
-  partition(a: string, b: string): void {
-    this.#partitions.add(pairOf(a, b));
+  /** Nothing passes from one host to the other until the returned function is called; open connections stay open (F62: one way only). */
+  cut(from: string, to: string): () => void {
+    const cut: Cut = { from, to };
+    this.#cuts.push(cut);
+    return () => {
+      this.#cuts = this.#cuts.filter((one) => one !== cut);
+      this.#healed();
+    };
   }
 
   heal(): void {
-    this.#partitions.clear();
-    for (const link of this.#open) link.flow();
+    this.#cuts = [];
+    this.#healed();
+  }
+
+  /** Called whenever something passes again that did not. */
+  onHealed(listener: () => void): void {
+    this.#onHealed.push(listener);
   }
 
   /** The addresses of a process that sleeps become free for its replacement. */
@@ -65,8 +81,8 @@ export class SimNetwork {
     return [...this.#open];
   }
 
-  isCut(a: string, b: string): boolean {
-    return this.#partitions.has(pairOf(a, b));
+  isCut(from: string, to: string): boolean {
+    return this.#cuts.some((cut) => cut.from === from && cut.to === to);
   }
 
   latencyMs(): number {
@@ -75,6 +91,11 @@ export class SimNetwork {
 
   forget(link: Link): void {
     this.#open.delete(link);
+  }
+
+  #healed(): void {
+    for (const link of this.#open) link.flow();
+    for (const listener of this.#onHealed) listener();
   }
 
   async #listen(process: SimProcess, address: ListenAddress, onConnection: (connection: Connection) => void): Promise<Listener> {
@@ -96,7 +117,8 @@ export class SimNetwork {
       if (process.dead) return;
       const timeout = process.schedule(timeoutMs, 'connect timeout', () => reject(new ConnectError('connect timed out', { refused: false })));
       this.scheduler.schedule(this.latencyMs(), `${process.name} connect`, () => {
-        if (process.dead || this.isCut(process.host, address.host)) return;
+        // The answer to a SYN has to come back, too.
+        if (process.dead || this.isCut(process.host, address.host) || this.isCut(address.host, process.host)) return;
         const listener = this.#listeners.get(`${address.host}:${address.port}`);
         if (listener === undefined) {
           process.schedule(this.latencyMs(), 'connect refused', () => {
@@ -144,10 +166,6 @@ export class Link {
   flow(): void {
     this.client.flow();
     this.server.flow();
-  }
-
-  get blocked(): boolean {
-    return this.network.isCut(this.client.process.host, this.server.process.host);
   }
 }
 
@@ -302,7 +320,7 @@ class End implements Connection {
 
   #dispatch(parcel: Parcel): void {
     if (this.#link.halfOpen) return;
-    if (this.#link.blocked) {
+    if (this.#link.network.isCut(this.process.host, this.peer.process.host)) {
       this.#waiting.push(parcel);
       return;
     }
@@ -360,8 +378,4 @@ class End implements Connection {
     const handler = this.#handler;
     this.process.schedule(0, 'close', () => handler.onClose());
   }
-}
-
-function pairOf(a: string, b: string): string {
-  return a < b ? `${a}|${b}` : `${b}|${a}`;
 }

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { realBroker } from './real-broker.ts';
 import { type Outcome, simulate } from './simulation.ts';
 import { checkStore } from './store-check.ts';
-import { type SimOptions, swarmOptions } from './swarm.ts';
+import { readOptions, swarmOptions } from './swarm.ts';
 
 const seeds = Array.from({ length: 25 }, (_, i) => i + 1);
 const projectRoot = findProjectRoot();
@@ -20,7 +20,7 @@ describe('the simulated broker keeps the contract', () => {
 describe('what failed once and was mended', () => {
   for (const file of seedFiles()) {
     test(file, async () => {
-      const { options } = JSON.parse(readFileSync(`${projectRoot}/test/seeds/${file}`, 'utf8')) as { readonly options: SimOptions };
+      const options = readOptions(readFileSync(`${projectRoot}/test/seeds/${file}`, 'utf8'));
       expectClean(await simulate(options, { program: realBroker(), storeCheck: checkStore }));
     });
   }

@@ -6,6 +6,7 @@ import { checkHistory } from '../checker/checker.ts';
 import type { Operation } from '../checker/history.ts';
 import { FakeMetaStore } from './fake-meta-store.ts';
 import { FakeObjectStore } from './fake-object-store.ts';
+import { Invariants } from './invariants.ts';
 import { Nemesis } from './nemesis.ts';
 import { KafkaSession } from './kafka-session.ts';
 import { Recorder } from './recorder.ts';
@@ -15,6 +16,8 @@ import { SimAdmin } from './sim-admin.ts';
 import { type BrokerProgram, SimBroker } from './sim-broker.ts';
 import { HostWallClock, simClock } from './sim-clock.ts';
 import { SimConsumer } from './sim-consumer.ts';
+import { SimGroupMember } from './sim-group-member.ts';
+import { SimOperator } from './sim-operator.ts';
 import { SimProcess } from './sim-process.ts';
 import { type ProducerShape, SimProducer } from './sim-producer.ts';
 import { SimRandom } from './sim-random.ts';
@@ -55,6 +58,7 @@ const livenessMs = 180_000;
 /** The latest that a late write may still land after healing. */
 const lateMs = 125_000;
 const maxViolations = 50;
+const kafkaPort = 9000;
 
 export async function simulate(options: SimOptions, given: SimulateOptions): Promise<Outcome> {
   const trap = setRuntimeTrap();
@@ -83,9 +87,12 @@ class World {
   readonly #objects: FakeObjectStore;
   readonly #meta: FakeMetaStore;
   readonly #recorder: Recorder;
+  readonly #invariants: Invariants;
   readonly #brokers: SimBroker[] = [];
   readonly #producers: SimProducer[] = [];
   readonly #consumers: SimConsumer[] = [];
+  readonly #members: SimGroupMember[] = [];
+  readonly #operator: SimOperator | undefined;
   readonly #sessions: KafkaSession[] = [];
   readonly #violations: FoundViolation[] = [];
   readonly #admin: SimAdmin;
@@ -102,10 +109,14 @@ class World {
     this.#scheduler = scheduler;
     const onViolation = (name: string, detail: string) => this.violation(name, detail);
     this.#network = new SimNetwork({ scheduler, random: random.fork('network'), shape: options.network });
-    this.#objects = new FakeObjectStore({ scheduler, random: random.fork('objects'), onViolation, ...options.objectStore });
-    this.#meta = new FakeMetaStore({ scheduler, random: random.fork('meta'), ...options.metaStore });
-    this.#recorder = new Recorder(scheduler, onViolation);
-    this.#brokers.push(this.#makeBroker(0));
+    const isCut = (from: string, to: string) => this.#network.isCut(from, to);
+    this.#objects = new FakeObjectStore({ scheduler, random: random.fork('objects'), onViolation, isCut, ...options.objectStore });
+    this.#meta = new FakeMetaStore({ scheduler, random: random.fork('meta'), isCut, ...options.metaStore });
+    this.#network.onHealed(() => this.#meta.wakeStreams());
+    this.#invariants = new Invariants(onViolation);
+    this.#watchStores();
+    this.#recorder = new Recorder(scheduler, onViolation, (operation) => this.#invariants.recorded(operation));
+    for (let nodeId = 0; nodeId < options.brokers; nodeId++) this.#brokers.push(this.#makeBroker(nodeId));
     this.#admin = new SimAdmin({
       name: 'admin',
       session: this.#session('admin'),
@@ -116,6 +127,7 @@ class World {
       noise: options.noise,
     });
     this.#makeClients();
+    this.#operator = this.#makeOperator();
     this.#nemesis = new Nemesis({
       scheduler,
       random: random.fork('nemesis'),
@@ -123,10 +135,9 @@ class World {
       objects: this.#objects,
       meta: this.#meta,
       brokers: this.#brokers,
-      brokerHosts: ['broker-0'],
       clientHosts: this.#sessions.map((session) => session.options.process.host),
       options,
-      onFault: (what) => this.#recorder.record({ f: 'fault', type: 'info', process: 'nemesis', key: '', t0: scheduler.nowMs, t1: scheduler.nowMs, what }),
+      onFault: (what) => this.#recordFault('nemesis', what),
     });
     if (given.stepCheck) scheduler.onStep(given.stepCheck);
   }
@@ -142,18 +153,33 @@ class World {
     for (const broker of this.#brokers) broker.start();
     void this.#admin.run();
     if (!(await this.#reach('topics are created', () => this.#admin.topics.length >= options.topics.length, 60_000, true))) return;
-    for (const actor of [...this.#producers, ...this.#consumers]) void actor.run();
+    for (const actor of [...this.#producers, ...this.#consumers, ...this.#members]) void actor.run();
+    void this.#operator?.run();
     this.#nemesis.start();
     await this.#pass(options.workMs);
 
     this.#nemesis.heal();
     this.#admin.stop();
+    this.#operator?.stop();
+    const roundsBefore = this.#members.map(({ rounds }) => rounds);
     await this.#pass(3_000);
     for (const producer of this.#producers) producer.stop();
     await this.#reach('all producers have their answers', () => this.#producers.every((producer) => producer.idle), livenessMs);
-    for (const consumer of this.#consumers) consumer.stop();
+    const stuck = () => this.#members.filter(({ rounds }, i) => rounds <= (roundsBefore[i] as number) + 3);
+    await this.#reach(
+      'group members commit',
+      () => stuck().length === 0,
+      livenessMs,
+      false,
+      () =>
+        stuck()
+          .map(({ name }) => name)
+          .join(', '),
+    );
+    await this.#reach('no broker is marked as draining', () => this.#operator?.idle ?? true, livenessMs);
+    for (const actor of [...this.#consumers, ...this.#members]) actor.stop();
     await this.#pass(lateMs);
-    if (options.restartBeforeFinalReads) for (const broker of this.#brokers) broker.crash(options.powerCuts);
+    if (options.restartBeforeFinalReads) this.#restartAll();
     await this.#readEverything();
     for (const broker of this.#brokers) broker.kill();
     await this.#checkStore();
@@ -192,10 +218,35 @@ class World {
       objects: this.#objects,
       meta: this.#meta,
       program: this.#given.program,
-      launch: { nodeId, host: `broker-${nodeId}`, port: 9000, settings: this.#options.broker },
-      clockOffsetMs: this.#options.clockOffsetMs,
+      launch: { nodeId, host: `broker-${nodeId}`, port: kafkaPort, internalPort: 9100, settings: this.#options.broker },
+      clockOffsetMs: this.#clockOffsetOf(nodeId),
       restartMs: () => random.logBetween(1, 2_000),
     });
+  }
+
+  /** The first broker's is the option's; if clocks are off, each is in its own way. */
+  #clockOffsetOf(nodeId: number): number {
+    const { clockOffsetMs } = this.#options;
+    if (nodeId === 0 || clockOffsetMs === 0) return clockOffsetMs;
+    return Math.round(this.#random.fork(`clock offset ${nodeId}`).between(-3_600_000, 3_600_000));
+  }
+
+  #watchStores(): void {
+    this.#meta.watch({ onTxnApplied: (txn, result) => this.#invariants.applied(txn, result) });
+    this.#objects.watch({
+      onCreated: (key, bytes) => this.#invariants.created(key, bytes),
+      onDeleted: (key) => this.#invariants.deleted(key),
+      onLost: (key) => this.#invariants.lost(key),
+    });
+  }
+
+  #restartAll(): void {
+    const { powerCuts } = this.#options;
+    for (const broker of this.#brokers) {
+      if (powerCuts) broker.losePower();
+      else broker.crash();
+    }
+    if (powerCuts) this.#objects.powerCut();
   }
 
   #session(name: string, requestTimeoutMs = this.#options.requestTimeoutMs): KafkaSession {
@@ -207,9 +258,10 @@ class World {
       clock: simClock(process, new HostWallClock({ offsetMs: 0, rate: 1 }), random.fork('clock')),
       transport: this.#network.transportOf(process),
       random,
-      bootstrap: [{ host: 'broker-0', port: 9000 }],
+      bootstrap: this.#brokers.map(({ host }) => ({ host, port: kafkaPort })),
       requestTimeoutMs,
       onViolation: (what, detail) => this.violation(what, `${name}: ${detail}`),
+      onLeaderTold: (topicId, partition, leader, epoch) => this.#invariants.told(topicId, partition, leader, epoch),
     });
     this.#sessions.push(session);
     return session;
@@ -220,6 +272,32 @@ class World {
     for (let i = 1; i <= options.idempotentProducers; i++) this.#makeProducer(`producer-${i}`, true);
     for (let i = 1; i <= options.plainProducers; i++) this.#makeProducer(`plain-${i}`, false);
     for (let i = 1; i <= options.consumers; i++) this.#makeConsumer(`consumer-${i}`, i === 1, false);
+    options.groups.forEach((members, i) => {
+      for (let member = 1; member <= members; member++) this.#makeMember(`group-${i + 1}`, member);
+    });
+  }
+
+  #makeMember(group: string, index: number): void {
+    const name = `${group}-${index}`;
+    const topics = this.#options.topics.map((topic) => topic.name);
+    const random = this.#random.fork(name);
+    this.#members.push(
+      new SimGroupMember({ name, group, session: this.#session(name), recorder: this.#recorder, random, topics, gapMs: random.pick([50, 200, 600]) }),
+    );
+  }
+
+  #makeOperator(): SimOperator | undefined {
+    const { drainGapMs: gapMs, brokers: nodes } = this.#options;
+    if (gapMs === 0) return undefined;
+    const process = new SimProcess({ scheduler: this.#scheduler, name: 'operator', host: 'operator' });
+    const random = this.#random.fork('operator');
+    const clock = simClock(process, new HostWallClock({ offsetMs: 0, rate: 1 }), random.fork('clock'));
+    return new SimOperator({ meta: this.#meta.clientOf(process), clock, random, nodes, gapMs, onFault: (what) => this.#recordFault('operator', what) });
+  }
+
+  #recordFault(process: string, what: string): void {
+    const { nowMs } = this.#scheduler;
+    this.#recorder.record({ f: 'fault', type: 'info', process, key: '', t0: nowMs, t1: nowMs, what });
   }
 
   #makeProducer(name: string, idempotent: boolean): void {
@@ -260,6 +338,7 @@ class World {
         maxBytes: final ? 52_428_800 : random.pick([100, 5_000, 52_428_800]),
         partitionMaxBytes: final ? 20_000 : random.pick([1, 500, 1_048_576]),
         pauseMs: final ? 1 : random.pick([20, 50, 300]),
+        watchesForTruncation: random.chance(0.5),
         restartChance: final ? 0 : 0.005,
       },
     });
@@ -303,7 +382,7 @@ class World {
     const expiring = new Set(seen.filter(([, name]) => names.has(name)).map(([topicId]) => topicId));
     const mayExpire = (key: string) => expiring.has(key.slice(0, key.lastIndexOf('/')));
     try {
-      const staleBoundMs = 'replace' in this.#options.nemesis ? 2_000 : 0;
+      const staleBoundMs = this.#options.brokers > 1 || 'replace' in this.#options.nemesis ? 2_000 : 0;
       for (const { name, key, detail } of checkHistory(this.#recorder.history, { mayExpire, damaged: this.#options.damaged, staleBoundMs }))
         this.violation(name, `${key}: ${detail}`);
     } catch (error) {

@@ -4,7 +4,7 @@
  */
 import { type MetaStoreFaults, noMetaStoreFaults } from './fake-meta-store.ts';
 import { noObjectStoreFaults, type ObjectStoreFaults } from './object-store-faults.ts';
-import { type Noise, noises, type TopicPlan } from './sim-admin.ts';
+import { clusterNoises, type Noise, noisesOfOne, type TopicPlan } from './sim-admin.ts';
 import { SimRandom } from './sim-random.ts';
 import type { NetworkShape } from './sim-transport.ts';
 
@@ -28,6 +28,14 @@ export interface NemesisRates {
   readonly clockDrift?: number;
   readonly bitFlipAtRest?: number;
   readonly objectVanishes?: number;
+  readonly partitionBrokers?: number;
+  /** A broker that no other reaches, and maybe nobody else (F62). */
+  readonly isolate?: number;
+  readonly partitionStore?: number;
+  readonly partitionMeta?: number;
+  readonly deafWatch?: number;
+  readonly leaseLoss?: number;
+  readonly rollingRestart?: number;
 }
 export type NemesisFault = keyof NemesisRates;
 
@@ -42,6 +50,7 @@ export interface CrashPoints {
 export interface SimOptions {
   readonly seed: number;
   readonly quiet: boolean;
+  readonly brokers: number;
   /** Faults and load last so long (virtual); then everything is healed. */
   readonly workMs: number;
   /** The machine under a folder: crashes are power cuts. */
@@ -67,6 +76,10 @@ export interface SimOptions {
   readonly idempotentProducers: number;
   readonly plainProducers: number;
   readonly consumers: number;
+  /** Members of each consumer group. */
+  readonly groups: readonly number[];
+  /** Mean time between two drains of a broker; 0: none. */
+  readonly drainGapMs: number;
   /** Mean time between two batches of one producer. */
   readonly gapMs: number;
   readonly deliveryTimeoutMs: number;
@@ -75,9 +88,54 @@ export interface SimOptions {
   readonly broker: Readonly<Record<string, string>>;
 }
 
+const { keepaliveLies: _, ...metaStoreFaultsOfOne } = noMetaStoreFaults;
+
 const noCrashPoints: CrashPoints = { createIssued: 0, created: 0, deleted: 0, txnApplied: 0 };
 
-export function swarmOptions(seed: number): SimOptions {
+/** Runs draw 1 to 4 brokers, but no more than this. */
+const mostBrokers = 1;
+
+/** What options had not yet when a seed file was written. */
+const olderOptions = { brokers: 1, groups: [], drainGapMs: 0 } as const;
+
+export function readOptions(json: string): SimOptions {
+  const { options } = JSON.parse(json) as { readonly options: SimOptions };
+  return { ...olderOptions, ...options, metaStore: { ...options.metaStore, faults: { ...noMetaStoreFaults, ...options.metaStore.faults } } };
+}
+
+/** `brokers`: how many, whatever the seed says. */
+export function swarmOptions(seed: number, brokers?: number): SimOptions {
+  const options = oneBroker(seed);
+  // A stream of its own: what is drawn for a cluster does not change what one broker gets.
+  const random = new SimRandom(`cluster ${seed}`);
+  const drawn = random.integer(1, 4);
+  const count = brokers ?? Math.min(drawn, mostBrokers);
+  return count === 1 ? options : clusterOptions(options, random, count);
+}
+
+/** The same for many brokers: faults between them, moves, groups. */
+function clusterOptions(options: SimOptions, random: SimRandom, brokers: number): SimOptions {
+  const { workMs, quiet } = options;
+  const faults = clusterFaults.filter(() => random.chance(0.35));
+  const rates = faults.map((fault) => [fault, Math.round(workMs / random.logBetween(1, 6))] as const);
+  return {
+    ...options,
+    brokers,
+    nemesis: quiet ? {} : { ...options.nemesis, ...Object.fromEntries(rates) },
+    metaStore: {
+      ...options.metaStore,
+      faults: { ...options.metaStore.faults, keepaliveLies: !quiet && random.chance(0.3) ? round(random.logBetween(0.01, 0.5)) : 0 },
+    },
+    noise: [...options.noise, ...clusterNoises.filter(() => random.chance(0.7))],
+    groups: Array.from({ length: random.pick([0, 1, 1, 2]) }, () => random.integer(1, 2)),
+    drainGapMs: random.chance(0.4) ? random.pick([3_000, 10_000]) : 0,
+    broker: { ...options.broker, 'offsets.topic.num.partitions': random.pick(['1', '3']), 'group.initial.rebalance.delay.ms': random.pick(['0', '500']) },
+  };
+}
+
+const clusterFaults = ['partitionBrokers', 'isolate', 'partitionStore', 'partitionMeta', 'deafWatch', 'leaseLoss', 'rollingRestart'] as const;
+
+function oneBroker(seed: number): SimOptions {
   const random = new SimRandom(`swarm ${seed}`);
   const quiet = random.chance(0.25);
   const damaged = !quiet && random.chance(0.1);
@@ -87,6 +145,7 @@ export function swarmOptions(seed: number): SimOptions {
   return {
     seed,
     quiet,
+    ...olderOptions,
     workMs: Math.round(workMs),
     powerCuts: !quiet && random.chance(0.2),
     damaged,
@@ -108,13 +167,13 @@ export function swarmOptions(seed: number): SimOptions {
       minLatencyMs: 0.5,
       maxLatencyMs: random.pick([2, 20]),
       deadlineMs: random.pick([200, 2_000]),
-      faults: quiet ? noMetaStoreFaults : drawRates(random, noMetaStoreFaults, 0.5, 0.003, 0.2),
+      faults: { ...(quiet ? noMetaStoreFaults : drawRates(random, metaStoreFaultsOfOne, 0.5, 0.003, 0.2)), keepaliveLies: 0 },
     },
     clockOffsetMs: random.chance(0.3) ? Math.round(random.between(-3_600_000, 3_600_000)) : 0,
     nemesis: quiet ? {} : drawNemesis(random, workMs, damaged),
     crashPoints: crashy ? drawRates(random, noCrashPoints, 0.5, 0.002, 0.05) : noCrashPoints,
     topics: drawTopics(random),
-    noise: random.chance(0.5) ? noises.filter(() => random.chance(0.6)) : [],
+    noise: random.chance(0.5) ? noisesOfOne.filter(() => random.chance(0.6)) : [],
     noiseGapMs: random.pick([200, 1_000]),
     idempotentProducers: random.integer(1, 3),
     plainProducers: random.integer(0, 2),

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { ByteReader } from '../../../std/byte-reader.ts';
+import { ByteReader, FormatError } from '../../../std/byte-reader.ts';
 import { ByteWriter } from '../../../std/byte-writer.ts';
 import type { NodeId, TopicId } from '../../../cluster/identifiers.ts';
 import { walKey } from './object-keys.ts';
 import { decodeStates, encodeStates, type PartitionState } from './partition-state.ts';
-import type { Slice } from './slices.ts';
+import { decodeSlices, encodeSlices, type ProducerBatch, type Slice } from './slices.ts';
 
 /** With a prototype, as what the decoder makes. */
 const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }) => fc.record<T>(model, { noNullPrototype: true });
@@ -31,8 +31,8 @@ const slice: fc.Arbitrary<Slice> = fc
       record({
         producerId: offset,
         producerEpoch: fc.nat(32_767),
-        firstSequence: fc.oneof(fc.constant(-1), fc.nat(2 ** 31 - 1)),
-        lastSequence: fc.oneof(fc.constant(-1), fc.nat(2 ** 31 - 1)),
+        firstSequence: fc.nat(2 ** 31 - 1),
+        lastSequence: fc.nat(2 ** 31 - 1),
         firstOffset: fc.constant(0),
         lastOffset: fc.constant(0),
         timestampMs: timestamp,
@@ -47,9 +47,14 @@ const slice: fc.Arbitrary<Slice> = fc
     return {
       ...drawn,
       lastOffset: firstOffset + 9,
-      producers: drawn.producers.map((batch, i) => ({ ...batch, firstOffset: firstOffset + i, lastOffset: firstOffset + 2 * i })),
+      producers: drawn.producers.map((batch, i) => ({ ...batch, ...sequences(batch), firstOffset: firstOffset + i, lastOffset: firstOffset + 2 * i })),
     };
   });
+
+/** Markers have none. */
+function sequences({ kind, firstSequence, lastSequence }: Pick<ProducerBatch, 'kind' | 'firstSequence' | 'lastSequence'>) {
+  return kind === 'commit' || kind === 'abort' ? { firstSequence: -1, lastSequence: -1 } : { firstSequence, lastSequence };
+}
 
 const derived = record({
   kind: fc.constant('derived' as const),
@@ -86,4 +91,27 @@ test('states of every kind are read back as they were written', () => {
       assert.equal(reader.remaining, 0);
     }),
   );
+});
+
+test('a batch that begins at a negative sequence number, or ends behind its slice, is refused: the producer state could not be stored again', () => {
+  const batch = {
+    kind: 'idempotent',
+    producerId: 1,
+    producerEpoch: 0,
+    firstSequence: 0,
+    lastSequence: 9,
+    firstOffset: 0,
+    lastOffset: 9,
+    timestampMs: 1,
+  } as const;
+  const decode = (producer: ProducerBatch) => {
+    const writer = new ByteWriter();
+    const place = { logStartOffset: 0, position: 0, length: 1, maxTimestampMs: 1, crc: 0, base: undefined, marks: [] };
+    const topic = 'AAAAAAAAAAAAAAAAAAAAAQ' as TopicId;
+    encodeSlices(writer, [{ topicId: topic, partition: 0, leaderEpoch: 0, firstOffset: 0, lastOffset: 9, producers: [producer], ...place }]);
+    return decodeSlices(new ByteReader(writer.finish()));
+  };
+  assert.equal(decode(batch).length, 1);
+  assert.throws(() => decode({ ...batch, firstSequence: -3304 }), FormatError);
+  assert.throws(() => decode({ ...batch, lastOffset: 10 }), FormatError);
 });

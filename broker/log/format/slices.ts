@@ -94,7 +94,7 @@ function decodeSlice(reader: ByteReader): Slice {
   const base = reader.u8() === 0 ? undefined : (reader.string() as ObjectKey | '');
   const count = reader.count(minProducerBatchBytes);
   const producers: ProducerBatch[] = [];
-  for (let i = 0; i < count; i++) producers.push(decodeProducerBatch(reader, firstOffset));
+  for (let i = 0; i < count; i++) producers.push(decodeProducerBatch(reader, { firstOffset, lastOffset }));
   if (!Number.isSafeInteger(lastOffset) || !Number.isSafeInteger(position + length)) throw new FormatError('slice bounds out of range');
   const marks = decodeMarks(reader, { firstOffset, lastOffset, length });
   return { topicId, partition, leaderEpoch, firstOffset, lastOffset, logStartOffset, position, length, maxTimestampMs, crc, base, producers, marks };
@@ -111,14 +111,17 @@ function encodeProducerBatch(writer: ByteWriter, batch: ProducerBatch, sliceFirs
   writer.signedVarint(batch.timestampMs);
 }
 
-function decodeProducerBatch(reader: ByteReader, sliceFirstOffset: number): ProducerBatch {
+function decodeProducerBatch(reader: ByteReader, slice: Pick<Slice, 'firstOffset' | 'lastOffset'>): ProducerBatch {
   const kind = batchKinds[reader.u8()];
   if (!kind) throw new FormatError('unknown kind of producer batch');
   const producerId = reader.varint();
   const producerEpoch = reader.u16();
   const firstSequence = reader.signedVarint();
   const lastSequence = reader.signedVarint();
-  const firstOffset = sliceFirstOffset + reader.varint();
+  const firstOffset = slice.firstOffset + reader.varint();
   const lastOffset = firstOffset + reader.varint();
+  if (lastOffset > slice.lastOffset) throw new FormatError('producer batch lies outside its slice');
+  // Markers have none.
+  if ((kind === 'idempotent' || kind === 'transactional') && (firstSequence < 0 || lastSequence < 0)) throw new FormatError('negative sequence number');
   return { kind, producerId, producerEpoch, firstSequence, lastSequence, firstOffset, lastOffset, timestampMs: reader.signedVarint() };
 }

@@ -20,6 +20,9 @@ export class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }
 
+/** Not damaged but gone: somebody emptied the bucket, or it is the wrong one. */
+export class MissingObject extends FormatError {}
+
 const backoff = { baseBackoffMs: 50, maxBackoffMs: 5_000 };
 const readAttempts = 3;
 
@@ -67,6 +70,6 @@ export async function naming<T>(key: string, work: () => T | Promise<T>): Promis
 }
 
 function present(key: string, outcome: Exclude<ReadOutcome, { kind: 'unknown' | 'refused' }>): Buffer {
-  if (outcome.kind === 'missing') throw new FormatError(`${key} is missing`);
+  if (outcome.kind === 'missing') throw new MissingObject(`${key} is missing`);
   return outcome.bytes;
 }

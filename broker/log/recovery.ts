@@ -7,7 +7,8 @@ import type { Logger } from '../../io/logger.ts';
 import { FormatError } from '../../std/byte-reader.ts';
 import { ByteWriter } from '../../std/byte-writer.ts';
 import type { Incarnation } from '../../cluster/identifiers.ts';
-import { Interrupted, untilCertain } from './certain-reads.ts';
+import { Interrupted, MissingObject, untilCertain } from './certain-reads.ts';
+import { encodeDoubts } from './format/doubts.ts';
 import { type ObjectKey, parseKey, walKey } from './format/object-keys.ts';
 import { type DerivedState, encodeStates } from './format/partition-state.ts';
 import { encodeSeal, type Seal } from './format/seal.ts';
@@ -15,20 +16,26 @@ import { assembleObject, isSameObject } from './format/stored-object.ts';
 import { trailerBytes } from './format/trailer.ts';
 import type { Mutants } from './mutants.ts';
 import type { WalWriter } from './wal/wal-writer.ts';
-import { type Found, readBase, readForward, type WalTailReads } from './wal-tail.ts';
+import { StoredStates } from './stored-states.ts';
+import { type Found, isCertain, readBase, readForward, type WalTailReads } from './wal-tail.ts';
 
 export interface RecoveryOptions extends WalTailReads {
   readonly logger: Logger;
   /** Who recovers; writes the state object into `wal`. */
   readonly self: Incarnation;
   readonly wal: WalWriter;
+  /**
+   * Damaged checkpoint pages and WAL footers (docs/design/0005-damage.md). `refuse`, the default: nothing is sealed. `doubt`: the state
+   * object lists what is certain and says that the rest is not (`StoredStates.isInDoubt`); the caller leaves the rest's records alone.
+   */
+  readonly damage?: 'refuse' | 'doubt';
   readonly mutants?: Mutants;
 }
 
 /**
  * Seals `dead` after everything that it made durable. `pointer` is the checkpoint that the claim's transaction answered
  * (undefined: it never wrote one). Answers the state object, ours or an earlier recoverer's. Throws a `FormatError` when
- * something below the pointer is missing or damaged: that is corruption, and nothing is sealed over it.
+ * the checkpoint is missing, when a seal may have been damaged, or (`damage`) anything else: nothing is sealed over it.
  */
 export async function sealIncarnation(dead: Incarnation, pointer: ObjectKey | undefined, options: RecoveryOptions): Promise<ObjectKey> {
   const found = await readBase(pointer, options);
@@ -36,7 +43,9 @@ export async function sealIncarnation(dead: Incarnation, pointer: ObjectKey | un
   let state: { readonly key: ObjectKey; readonly upTo: number } | undefined;
   for (;;) {
     const end = await readForward(dead, number, found, options);
-    if (end.kind === 'sealed') return end.seal.state;
+    const [damage] = found.damaged.values();
+    if (damage !== undefined && options.damage !== 'doubt') throw new FormatError(damage);
+    if (end.kind === 'sealed') return settledState(end.seal.state, found, options);
     number = end.missing;
     if (state?.upTo !== number) state = { key: await writeState(found, options), upTo: number };
     if (options.mutants?.has('skip-seal')) return state.key;
@@ -46,13 +55,32 @@ export async function sealIncarnation(dead: Incarnation, pointer: ObjectKey | un
   }
 }
 
-async function writeState(found: Found, { wal }: RecoveryOptions): Promise<ObjectKey> {
-  const states = [...found.values()].map((state): DerivedState => ({ kind: 'derived', ...state }));
+/** What the seal names, if it leaves nothing in doubt; else what can be read now, since somebody may have mended it. Records that were reassigned by it name the incarnation no more. */
+async function settledState(named: ObjectKey, found: Found, options: RecoveryOptions): Promise<ObjectKey> {
+  const states = new StoredStates({ ...options, maxProducers: Number.MAX_SAFE_INTEGER, producerExpirationMs: Number.MAX_SAFE_INTEGER });
+  try {
+    if (!(await states.isInDoubt(named))) return named;
+  } catch (error) {
+    if (!(error instanceof FormatError) || error instanceof MissingObject) throw error;
+    options.logger.error('the state object that a seal names is damaged, making it anew', { key: named, reason: error.message });
+  }
+  return writeState(found, options);
+}
+
+async function writeState(found: Found, { wal, logger }: RecoveryOptions): Promise<ObjectKey> {
+  const states = [...found.states.values()]
+    .filter((state) => isCertain(state, found))
+    .map(({ topicId, partition, leaderEpoch, base, slices }): DerivedState => ({ kind: 'derived', topicId, partition, leaderEpoch, base, slices }));
+  const damaged = [...found.damaged.keys()];
+  if (damaged.length > 0) {
+    const advice = 'partitions that may have records in them stay closed, nothing is deleted; put whole objects there and restart';
+    logger.error(`stored objects are damaged: ${advice}`, { objects: damaged.slice(0, 20), count: damaged.length, certain: states.length });
+  }
   const writer = new ByteWriter(64 + states.length * 128);
   encodeStates(writer, states);
   const content = writer.finish();
   if (wal.refusal === 'ended') throw new Interrupted('this incarnation ended while it recovered another');
-  const { key, counted } = wal.put(() => ({ kind: 'state', content: [content], contentBytes: content.length, footer: Buffer.alloc(0) }));
+  const { key, counted } = wal.put(() => ({ kind: 'state', content: [content], contentBytes: content.length, footer: encodeDoubts(damaged) }));
   if (!(await counted)) throw new Interrupted('this incarnation ended while it recovered another');
   return key;
 }

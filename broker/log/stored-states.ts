@@ -9,10 +9,12 @@ import { crc32c } from '../../std/crc32c.ts';
 import { ByteReader, FormatError } from '../../std/byte-reader.ts';
 import { partitionKey, type TopicId } from '../../cluster/identifiers.ts';
 import { decodePageTable, type PageReference } from './format/checkpoint.ts';
+import { decodeDoubts } from './format/doubts.ts';
 import type { ObjectKey } from './format/object-keys.ts';
 import { decodeStates, type EpochStart, type FullState, type IndexEntry, type PartitionState } from './format/partition-state.ts';
-import { parseWholeObject } from './format/stored-object.ts';
+import { footerWithin, parseWholeObject } from './format/stored-object.ts';
 import type { Slice } from './format/slices.ts';
+import { decodeTrailer, type ObjectKind } from './format/trailer.ts';
 import { ProducerState } from './producer-state.ts';
 import { naming, readRange, readWhole, undamaged } from './certain-reads.ts';
 
@@ -28,26 +30,45 @@ export interface StoredStatesOptions {
   readonly forgetProducers?: boolean;
 }
 
+export interface StoredObjectStates {
+  /** The newest of each partition. */
+  readonly states: ReadonlyMap<string, PartitionState>;
+  /** Pages of a checkpoint that are missing or damaged, and why: a partition that is not in `states` may be there. */
+  readonly damagedPages: readonly string[];
+  /** Of a state object: what could not be read when it was written. A partition that it does not list may be there. */
+  readonly doubts: readonly ObjectKey[];
+}
+
 /** A base may be derived itself, when incarnations died before their first checkpoint; longer chains than this are corruption. */
 const noProducers = Buffer.alloc(0);
 const maxBaseDepth = 10_000;
 
 export class StoredStates {
   readonly #options: StoredStatesOptions;
-  readonly #objects = new Map<ObjectKey, Promise<ReadonlyMap<string, PartitionState>>>();
+  readonly #objects = new Map<ObjectKey, Promise<StoredObjectStates>>();
 
   constructor(options: StoredStatesOptions) {
     this.#options = options;
   }
 
-  /** All states that the object carries or, for a checkpoint, reaches. Throws a `FormatError` when it is missing or damaged: that is corruption. */
-  load(key: ObjectKey): Promise<ReadonlyMap<string, PartitionState>> {
+  /** All states that the object carries or, for a checkpoint, reaches, of what can be read. Throws a `FormatError` when the object itself is missing or damaged. */
+  async load(key: ObjectKey): Promise<ReadonlyMap<string, PartitionState>> {
+    return (await this.loadAll(key)).states;
+  }
+
+  /** As `load`, with what is damaged or in doubt. */
+  loadAll(key: ObjectKey): Promise<StoredObjectStates> {
     let loading = this.#objects.get(key);
     if (!loading) {
       loading = naming(key, () => this.#load(key));
       this.#objects.set(key, loading);
     }
     return loading;
+  }
+
+  /** Whether a partition that the state object does not list may have records that could not be read: it must be given no owner, for its old pointer may be too old. */
+  async isInDoubt(key: ObjectKey): Promise<boolean> {
+    return (await this.loadAll(key)).doubts.length > 0;
   }
 
   /** The full state of a partition as `key` tells it for `leaderEpoch` (undefined: whichever it has); undefined when it has none. */
@@ -60,8 +81,9 @@ export class StoredStates {
     const chain: PartitionState[] = [];
     let at: ObjectKey | '' = key;
     while (at !== '') {
-      const states: ReadonlyMap<string, PartitionState> = await this.load(at);
+      const { states, damagedPages }: StoredObjectStates = await this.loadAll(at);
       const state: PartitionState | undefined = states.get(partitionKey(partition.topicId, partition.partition));
+      if (!state && damagedPages[0] !== undefined) throw new FormatError(damagedPages[0]);
       if (chain.length === 0 && (!state || (leaderEpoch !== undefined && state.leaderEpoch !== leaderEpoch))) return undefined;
       if (!state) throw new FormatError(`${at} is named as base of ${partition.topicId}/${partition.partition} and does not know it`);
       chain.push(state);
@@ -81,35 +103,61 @@ export class StoredStates {
     this.#objects.clear();
   }
 
-  async #load(key: ObjectKey): Promise<ReadonlyMap<string, PartitionState>> {
-    const { trailer, content, footer } = await undamaged(async () => parseWholeObject(await readWhole(key, this.#options)));
+  async #load(key: ObjectKey): Promise<StoredObjectStates> {
+    const { kind, content, footer } = await undamaged(async () => readParts(await readWhole(key, this.#options)));
     const states = new Map<string, PartitionState>();
     const add = (state: PartitionState) => {
       const id = partitionKey(state.topicId, state.partition);
       // A partition that moved away and came back is there with each of its leader epochs: the newest is its state.
       if ((states.get(id)?.leaderEpoch ?? -1) < state.leaderEpoch) states.set(id, state);
     };
-    if (trailer.kind === 'state' || trailer.kind === 'handover') {
+    if (kind === 'state' || kind === 'handover') {
       decodeStates(new ByteReader(content)).forEach(add);
-    } else if (trailer.kind === 'checkpoint') {
-      const pages = decodePageTable(footer);
-      for (let i = 0; i < pages.length; i += this.#options.parallel) {
-        const some = pages.slice(i, i + this.#options.parallel);
-        const read = await Promise.all(some.map((page) => this.#readPage(page, key, content)));
-        for (const [at, page] of read.entries()) (await naming(some[at]!.object, () => decodeStates(new ByteReader(page)))).forEach(add);
+      return { states, damagedPages: [], doubts: kind === 'state' ? decodeDoubts(footer) : [] };
+    }
+    if (kind !== 'checkpoint') throw new FormatError(`${key} is no checkpoint, handover or state object but a ${kind}`);
+    const damagedPages: string[] = [];
+    const pages = decodePageTable(footer);
+    for (let i = 0; i < pages.length; i += this.#options.parallel) {
+      const some = pages.slice(i, i + this.#options.parallel);
+      const read = await Promise.all(some.map((page) => this.#statesOfPage(page, key, content)));
+      for (const page of read) {
+        if (page instanceof FormatError) damagedPages.push(page.message);
+        else page.forEach(add);
       }
-    } else throw new FormatError(`${key} is no checkpoint, handover or state object but a ${trailer.kind}`);
-    return states;
+    }
+    return { states, damagedPages, doubts: [] };
+  }
+
+  /** Damage of one page is told, not thrown: the partitions of the others are none the worse for it (F36). */
+  async #statesOfPage(page: PageReference, inside: ObjectKey, content: Buffer): Promise<PartitionState[] | FormatError> {
+    try {
+      return await naming(page.object, async () => decodeStates(new ByteReader(await this.#readPage(page, inside, content))));
+    } catch (error) {
+      if (error instanceof FormatError) return error;
+      throw error;
+    }
   }
 
   async #readPage(page: PageReference, inside: ObjectKey, content: Buffer): Promise<Buffer> {
     const range = { start: page.position, end: page.position + page.length };
+    let known = page.object === inside ? content.subarray(range.start, range.end) : undefined;
     return undamaged(async () => {
-      const bytes = page.object === inside ? content.subarray(range.start, range.end) : await readRange(page.object, range, this.#options);
+      const bytes = known ?? (await readRange(page.object, range, this.#options));
+      known = undefined;
       if (crc32c(bytes) !== page.crc) throw new FormatError(`page ${page.page} in ${page.object}: CRC does not match`);
       return bytes;
     });
   }
+}
+
+/** Of a checkpoint only the footer is checked here: each page has a CRC of its own. */
+function readParts(bytes: Buffer): { readonly kind: ObjectKind; readonly content: Buffer; readonly footer: Buffer } {
+  const trailer = decodeTrailer(bytes, bytes.length);
+  if (trailer.kind !== 'checkpoint') return { kind: trailer.kind, ...parseWholeObject(bytes) };
+  const footer = footerWithin(trailer, bytes);
+  if (!footer) throw new FormatError('footer lies outside the object');
+  return { kind: trailer.kind, content: bytes.subarray(0, trailer.footerPosition), footer };
 }
 
 function emptyState({ topicId, partition }: { readonly topicId: TopicId; readonly partition: number }): FullState {

@@ -10,7 +10,7 @@ import { type Incarnation, type NodeId, partitionKey, type TopicId } from '../..
 import { type ObjectKey, parseKey, walKey } from '../format/object-keys.ts';
 import type { FullState } from '../format/partition-state.ts';
 import { applySlices, StoredStates } from '../stored-states.ts';
-import { type Found, foundKey, readBase, readForward, type WalTailEnd } from '../wal-tail.ts';
+import { type Found, foundKey, isCertain, readBase, readForward, type WalTailEnd } from '../wal-tail.ts';
 
 /** What the metadata store says that concerns stored objects. */
 export interface StoredMetadata {
@@ -90,6 +90,7 @@ class Search {
       const found = await readBase(checkpoint as ObjectKey | undefined, this.#options);
       open.end = await readForward(incarnation, pointer + 1, found, this.#options);
       this.#tails.set(incarnationKey(incarnation), found);
+      for (const reason of found.damaged.values()) this.problems.push(`${name}: ${reason}`);
       const end = open.end.kind === 'missing' ? open.end.missing : open.end.number;
       for (let number = pointer + 1; number < end; number++) this.#need(walKey(incarnation, number), 0, { reason: 'the WAL after a checkpoint', by: name });
       if (open.end.kind === 'sealed') await this.#states.load(open.end.seal.state);
@@ -116,7 +117,10 @@ class Search {
 
   /** As a recovery would: the owner's checkpoint and WAL if they know the leader epoch, else the record's pointer (design §5). */
   async #stateOf(partition: StoredPartition): Promise<FullState | undefined> {
-    const found = this.#tails.get(incarnationKey(partition.owner))?.get(foundKey(partition));
+    const tail = this.#tails.get(incarnationKey(partition.owner));
+    const found = tail?.states.get(foundKey(partition));
+    if (tail && tail.damaged.size > 0 && !(found && isCertain(found, tail)))
+      throw new FormatError(`may have records in ${[...tail.damaged.keys()].join(', ')}`);
     const base = await this.#states.resolve(found ? found.base : (partition.state as ObjectKey | ''), partition);
     if (!found || !base) return base;
     return applySlices(base, partition.leaderEpoch, found.slices, {

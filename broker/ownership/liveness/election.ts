@@ -42,6 +42,7 @@ export interface ElectionOptions {
 /** Candidates spread over this, so that most see who was first instead of losing to it. */
 const candidacyMs = 80;
 const retryMs = 200;
+const attemptsPerLine = 25;
 
 export class Election {
   readonly #options: ElectionOptions;
@@ -101,9 +102,9 @@ export class Election {
     const { clock, random, logger } = this.#options;
     const { signal } = this.#closing;
     await sleep(clock, random.float() * candidacyMs, signal);
-    while (!signal.aborted && this.#isVacant()) {
+    for (let attempt = 0; !signal.aborted && this.#isVacant(); attempt++) {
       const term = await this.#stand(this.#options.controller()).catch((error: unknown) => {
-        logger.warn('nobody can be elected: the metadata store does not take the record', { error: String(error) });
+        if (attempt % attemptsPerLine === 0) logger.warn('nobody can be elected: the metadata store does not take the record', { error: String(error) });
       });
       if (signal.aborted) return;
       if (term) return this.#won(term);
@@ -133,14 +134,14 @@ export class Election {
   async #settle(term: number, value: string): Promise<Term | undefined> {
     const { meta, clock, logger, guard } = this.#options;
     const { signal } = this.#closing;
-    while (!signal.aborted) {
+    for (let attempt = 0; !signal.aborted; attempt++) {
       try {
         const key = keys.controller;
         const settled = await meta.txn({ compare: [{ key, value }, ...guard], then: [{ kind: 'put', key, value }] });
         return settled.committed ? { term, modRevision: settled.revision } : undefined;
       } catch (error) {
         if (!isUncertain(error)) throw error;
-        logger.warn('waiting for the metadata store to say who is controller', { error: String(error) });
+        if (attempt % attemptsPerLine === 0) logger.warn('waiting for the metadata store to say who is controller', { error: String(error) });
         await sleep(clock, retryMs, signal);
       }
     }

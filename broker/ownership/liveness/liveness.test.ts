@@ -2,8 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { silentLogger } from '../../../io/logger.ts';
+import { openEmbeddedMetaStore } from '../../../io/meta/embedded-meta-store.ts';
 import { noMetrics } from '../../../io/metrics.ts';
 import type { MetaEntry, MetaStore, MetaTxn } from '../../../io/meta/meta-store.ts';
+import { systemClock } from '../../../io/system-clock.ts';
+import { tcpTransport } from '../../../io/tcp-transport.ts';
 import type { Incarnation, NodeId } from '../../../cluster/identifiers.ts';
 import { controllerRecord, keys, nodeRecord, type NodeRecord, parseRecord } from '../../../cluster/meta-records.ts';
 import { FakeMetaStore, noMetaStoreFaults } from '../../../test/simulation/fake-meta-store.ts';
@@ -14,6 +17,7 @@ import { SimRandom } from '../../../test/simulation/sim-random.ts';
 import { SimNetwork } from '../../../test/simulation/sim-transport.ts';
 import { Trace } from '../../../test/simulation/trace.ts';
 import type { ControllerView } from './election.ts';
+import { probeSubject } from './internal-exchange.ts';
 import { InternalListener } from './internal-listener.ts';
 import type { Subject } from './internal-protocol.ts';
 import { Liveness } from './liveness.ts';
@@ -372,6 +376,102 @@ test('one that steps down stands again, with the next term', async () => {
   cluster.controller!.liveness.stepDown();
   await cluster.until(() => cluster.controller !== undefined, 1_000);
   assert.deepEqual(cluster.heard(), ['1: elected, term 1', '1: deposed', '1: elected, term 2']);
+});
+
+test('one that was claimed is not elected again', async () => {
+  const cluster = await Cluster.of('claimed', 1);
+  const { liveness, process } = cluster.controller!;
+  cluster.meta.applyTxn({ compare: [], then: [{ kind: 'put', key: keys.recovery(1, 1), value: 'claimed' }] }, process);
+  liveness.stepDown();
+  await cluster.pass(5_000);
+  assert.deepEqual(cluster.heard(), ['1: elected, term 1', '1: deposed']);
+});
+
+test('without the metadata store nobody is elected, and nobody dies of its coming back', async () => {
+  const cluster = await Cluster.of('store away', 3);
+  await cluster.pass(2_000);
+  cluster.heard();
+  const { process, self } = cluster.controller!;
+  cluster.meta.away = true;
+  await cluster.pass(20_000);
+  assert.deepEqual(cluster.heard(), []);
+  process.kill();
+  await cluster.pass(20_000);
+  assert.deepEqual(
+    cluster.heard().map((line) => line.slice(3)),
+    Array<string>(2).fill(`${self.node}.1 dead, refused`),
+  );
+  cluster.meta.comeBack();
+  await cluster.until(() => cluster.controller !== undefined, 2_000);
+  await cluster.pass(20_000);
+  const [elected, ...rest] = cluster.heard();
+  assert.match(elected!, /elected, term 2$/);
+  assert.ok(
+    rest.every((line) => line.endsWith(`${self.node}.1 dead, refused`)),
+    rest.join('\n'),
+  );
+});
+
+test('over TCP: a broker that is gone is found dead', async () => {
+  const transport = tcpTransport();
+  const clock = systemClock;
+  const io = { clock, random: new SimRandom('tcp'), logger: silentLogger, metrics: noMetrics, transport };
+  const meta = await openEmbeddedMetaStore(io);
+  const [self, other] = [1, 2].map((node) => ({ node: node as NodeId, epoch: 1 })) as [Incarnation, Incarnation];
+  const listener = await InternalListener.open({ ...io, node: other.node, host: '127.0.0.1', port: 0, maxConnections: 10, maxProbes: 4 });
+  listener.setSelf(other);
+  const subject = { incarnation: other, host: '127.0.0.1', port: listener.port };
+  let onDead: (said: string) => void = () => {};
+  const dead = new Promise<string>((resolve) => {
+    onDead = resolve;
+  });
+  let liveness: Liveness | undefined;
+  let controller: ControllerView | undefined;
+  const elected = new Promise<number>((resolve) => {
+    liveness = new Liveness({
+      ...io,
+      meta,
+      self,
+      guard: [],
+      peers: () => [subject],
+      controller: () => controller,
+      isLive: () => true,
+      onDead: (incarnation, reason) => onDead(`${incarnation.node} ${reason}`),
+      onElected: ({ term, modRevision }) => {
+        controller = { record: { ...self, term }, modRevision };
+        resolve(term);
+      },
+      onDeposed: () => {},
+    });
+  });
+  liveness!.clusterChanged();
+  assert.equal(await elected, 1);
+  await listener.close();
+  assert.equal(await dead, '2 refused');
+  await liveness!.close();
+  await meta.close();
+});
+
+test('a witness that was asleep while it looked says nothing against anybody', async () => {
+  const cluster = await Cluster.of('sleeping witness', 2);
+  await cluster.pass(1_000);
+  const [subject] = cluster.others;
+  const witness = new SimProcess({ scheduler: cluster.scheduler, name: 'witness', host: 'host-9' });
+  const clock = simClock(witness, new HostWallClock({ offsetMs: 0, rate: 1 }), cluster.random.fork('witness'));
+  const asking = { clock, transport: cluster.network.transportOf(witness), deadlineMs: 1_000 };
+  const answers: string[] = [];
+  const look = () =>
+    void probeSubject({ incarnation: subject!.self, host: subject!.process.host, port: subject!.listener.port }, asking).then((answer) => answers.push(answer));
+  subject!.process.pause();
+  look();
+  await cluster.pass(2_000);
+  look();
+  await cluster.pass(500);
+  witness.pause();
+  await cluster.pass(5_000);
+  witness.resume();
+  await cluster.pass(100);
+  assert.deepEqual(answers, ['silent', 'unavailable']);
 });
 
 test('a closed one says nothing more, leaves no connection and no liveness key; it may be closed twice', async () => {

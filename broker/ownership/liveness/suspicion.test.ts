@@ -161,6 +161,17 @@ test('what a closed connection was followed by an answer on a new one is no verd
   assert.deepEqual(observer.heard(), ['suspected 1 closed']);
 });
 
+test('what is told of a connection that was replaced counts no more', () => {
+  const observer = new Observer([1]);
+  observer.meet(1);
+  const old = observer.links.get(1)!.id;
+  observer.link('closed', 1);
+  observer.pass(1_250);
+  observer.feed({ kind: 'pong', node: 1 as NodeId, link: old, pong: { kind: 'pong', node: 1 as NodeId, epoch: 2, living: true } });
+  for (let i = 0; i < 2; i++) observer.feed({ kind: 'refused', node: 1 as NodeId, link: old });
+  assert.deepEqual(observer.heard(), ['suspected 1 closed']);
+});
+
 test('one that accepts and closes is not asked in a tight loop', () => {
   const observer = new Observer([1]);
   observer.link('connected', 1);
@@ -329,9 +340,9 @@ test('an observer that was asleep forgets what it thought, and what arrived mean
   observer.pass(1_000, [1, 2]);
   observer.link('closed', 1);
   observer.link('refused', 1);
-  const [stale] = [observer.links.get(1)!.id];
+  const stale = observer.links.get(1)!.id;
   observer.nowMs += 20_000;
-  observer.feed({ kind: 'refused', node: 1 as NodeId, link: stale });
+  for (let i = 0; i < 2; i++) observer.feed({ kind: 'refused', node: 1 as NodeId, link: stale });
   observer.feed({ kind: 'tick' });
   assert.deepEqual(observer.heard(), ['suspected 1 closed', 'was asleep']);
   observer.meet(1, 2);

@@ -44,8 +44,8 @@ export async function topicIsReassignedAndRolledBack(cluster: ToolCluster): Prom
     proposed.partitions.map(({ partition, replicas }) => [partition, replicas]),
     Array.from({ length: partitionCount }, (_, partition) => [partition, [to]]),
   );
-  const executed = await reassign(cluster, ['--execute'], proposed);
-  assert.match(executed, /Successfully started partition reassignments for /);
+  const executed = await reassign(cluster, ['--execute', '--throttle', '50000000'], proposed);
+  assert.match(executed, /The inter-broker throttle limit was set to 50000000 B\/s[^]*Successfully started partition reassignments for /);
   await untilDone(cluster, proposed);
   assert.deepEqual(
     await leadersOf(cluster, topic),

@@ -8,6 +8,7 @@ import { ErrorCodes, type ErrorCode } from '../../protocol/errors.ts';
 import { effectiveTopicSetting, normalizedTopicSetting, topicSetting, validateTopicConfig } from '../../topic-config.ts';
 import type { Services } from '../services.ts';
 import { brokerNameProblem, ResourceTypes } from './config-resources.ts';
+import { throttleSettings } from './throttle-settings.ts';
 import { topicNameProblem } from './topic-names.ts';
 
 export const Operations = { SET: 0, DELETE: 1, APPEND: 2, SUBTRACT: 3 } as const;
@@ -135,7 +136,7 @@ async function alterBroker(services: Services, name: string, operations: readonl
   const current = services.image.brokerConfig(name);
   const changes: Record<string, string | null> = options.replaceAll ? unsetAll(current) : {};
   for (const { name: key, configOperation, value } of operations) {
-    const type = brokerSettingTypes.get(key);
+    const type = brokerSettingTypes.get(key) ?? throttleSettings.get(key);
     if (configOperation === Operations.DELETE) {
       if (Object.hasOwn(current, key)) changes[key] = null;
       continue;
@@ -149,7 +150,7 @@ async function alterBroker(services: Services, name: string, operations: readonl
     const parsed = parseValue(type, text);
     if (parsed.kind === 'problem')
       return refused(ErrorCodes.INVALID_REQUEST, `Invalid value ${parsed.shown ?? text} for configuration ${key}: ${parsed.problem}`);
-    changes[key] = text;
+    if (!throttleSettings.has(key)) changes[key] = text;
   }
   if (options.validateOnly || Object.keys(changes).length === 0) return accepted;
   const done = await services.admin.alterBrokerConfig(name, changes);

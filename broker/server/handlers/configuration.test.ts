@@ -148,6 +148,17 @@ test('settings of brokers are set for one or for all', async () => {
   ]);
 });
 
+test('throttles of reassignments are accepted, and change nothing', async () => {
+  const services = new FakeServices();
+  const rates = ['leader.replication.throttled.rate', 'follower.replication.throttled.rate', 'replica.alter.log.dirs.io.max.bytes.per.second'];
+  for (const rate of rates) {
+    assert.deepEqual(await alter(services, BROKER, '1', [operation(rate, '1000')]), [0, null]);
+    assert.deepEqual(await alter(services, BROKER, '1', [operation(rate, null, DELETE)]), [0, null]);
+    assert.equal((await alter(services, BROKER, '1', [operation(rate, 'fast')]))[0], 42);
+  }
+  assert.deepEqual(services.admin.alteredBrokers, []);
+});
+
 test('AlterConfigs replaces all settings of a resource', async () => {
   const services = new FakeServices();
   services.addTopic('t', 1, { 'retention.ms': '5', 'segment.ms': '6' });

@@ -51,14 +51,15 @@ const spoken: Readonly<Partial<Record<ApiKey, readonly [number, number]>>> = {
   [ApiKeys.JoinGroup]: [4, 9],
 };
 
-/** Who did not take a connection is not the first choice for so long. */
-const avoidMs = 500;
+/** Who did not take a connection is not the first choice for so long; doubles each time (reconnect.backoff.max.ms). */
+const avoidMs = 250;
+const mostAvoidMs = 30_000;
 
 export class KafkaSession {
   readonly options: KafkaSessionOptions;
   readonly #leaders = new KnownLeaders();
-  /** When an address did not take a connection. */
-  readonly #refusedAtMs = new Map<string, number>();
+  /** Addresses that did not take a connection. */
+  readonly #avoided = new Map<string, { readonly untilMs: number; readonly forMs: number }>();
   readonly #brokers = new Map<number, Address>();
   readonly #connections = new Map<string, KafkaConnection>();
   readonly #opening = new Map<string, Promise<KafkaConnection>>();
@@ -178,7 +179,7 @@ export class KafkaSession {
     const { bootstrap, random, clock } = this.options;
     if (bootstrap.length === 1) return random.pick(bootstrap);
     const now = clock.monotonicMs();
-    const willing = bootstrap.filter((address) => now - (this.#refusedAtMs.get(nameOf(address)) ?? Number.NEGATIVE_INFINITY) > avoidMs);
+    const willing = bootstrap.filter((address) => now >= (this.#avoided.get(nameOf(address))?.untilMs ?? 0));
     return random.pick(willing.length > 0 ? willing : bootstrap);
   }
 
@@ -217,11 +218,13 @@ export class KafkaSession {
     try {
       const connection = await KafkaConnection.open({ clock, transport, clientId: process.name, requestTimeoutMs, onViolation }, address).catch(
         (error: unknown) => {
-          this.#refusedAtMs.set(name, clock.monotonicMs());
+          const forMs = Math.min(mostAvoidMs, 2 * (this.#avoided.get(name)?.forMs ?? avoidMs));
+          this.#avoided.set(name, { untilMs: clock.monotonicMs() + forMs, forMs });
           throw new NotSent(String(error));
         },
       );
       this.#connections.set(name, connection);
+      this.#avoided.delete(name);
       return connection;
     } finally {
       this.#opening.delete(name);

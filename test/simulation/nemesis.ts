@@ -1,4 +1,5 @@
 /** Does to the system what the options of the run say, until it heals everything. */
+import { controllerRecord, keys, parseRecord } from '../../cluster/meta-records.ts';
 import { type FakeMetaStore, metaHost, noMetaStoreFaults } from './fake-meta-store.ts';
 import { type FakeObjectStore, storeHost } from './fake-object-store.ts';
 import { noObjectStoreFaults, type StoreCondition } from './object-store-faults.ts';
@@ -39,7 +40,7 @@ export class Nemesis {
 
   /** Everything works from now on; what was on its way late still arrives. */
   heal(): void {
-    const { objects, meta, network, brokers } = this.#options;
+    const { objects, meta, network, brokers, options } = this.#options;
     this.#over = true;
     objects.faults = noObjectStoreFaults;
     objects.condition = 'healthy';
@@ -47,6 +48,10 @@ export class Nemesis {
     meta.comeBack();
     network.heal();
     for (const link of network.links()) if (link.halfOpen) link.cut();
+    if (options.lastVictim !== 'none') {
+      this.#tell(`one broker stays ${options.lastVictim}`);
+      this.#victim().leave(options.lastVictim);
+    }
     for (const broker of brokers) broker.heal();
   }
 
@@ -61,7 +66,7 @@ export class Nemesis {
 
   #do(fault: NemesisFault): void {
     const { random, network, objects, meta, brokers, clientHosts, scheduler } = this.#options;
-    const broker = random.pick(brokers);
+    const broker = this.#victim();
     const lasting = (what: string, forMs: number, begin: () => void, end: () => void) => {
       this.#tell(`${what} for ${Math.round(forMs)} ms`);
       begin();
@@ -164,6 +169,15 @@ export class Nemesis {
         return fault === 'bitFlipAtRest' ? objects.flipBit(key) : objects.vanish(key);
       }
     }
+  }
+
+  /** Any broker; among several the controller more often (F22). */
+  #victim(): SimBroker {
+    const { brokers, random, meta } = this.#options;
+    const record = meta.map.get(keys.controller);
+    const controller = record && parseRecord(controllerRecord, record.value);
+    const preferred = brokers.length > 1 && random.chance(0.3) ? brokers[controller?.node ?? -1] : undefined;
+    return preferred ?? random.pick(brokers);
   }
 
   /** Brokers over one folder are on one machine: without power all of them are gone, and what it had not synced. */

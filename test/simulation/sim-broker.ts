@@ -56,6 +56,7 @@ export class SimBroker {
   readonly #zombies: Life[] = [];
   #lives = 0;
   #stopping = false;
+  #left = false;
 
   constructor(options: SimBrokerOptions) {
     this.#options = options;
@@ -80,7 +81,7 @@ export class SimBroker {
   }
 
   start(): void {
-    if (this.#current !== undefined && !this.#current.process.dead) return;
+    if (this.#left || (this.#current !== undefined && !this.#current.process.dead)) return;
     const { scheduler, launch, program, random } = this.#options;
     const process = new SimProcess({ scheduler, name: `broker-${launch.nodeId}.${++this.#lives}`, host: launch.host });
     const life: Life = { process, running: undefined };
@@ -156,8 +157,17 @@ export class SimBroker {
     scheduler.schedule(graceMs, `${life.process.name} grace over`, () => over('did not stop in time'));
   }
 
+  /** Gone for good, or asleep for good: `heal` changes nothing any more. */
+  leave(how: 'dead' | 'asleep'): void {
+    this.#left = true;
+    for (const zombie of this.#zombies) zombie.process.kill();
+    if (how === 'dead') this.#current?.process.kill();
+    else this.#current?.process.pause();
+  }
+
   /** Nothing sleeps any more, zombies are gone, and the broker is started if it is not. */
   heal(): void {
+    if (this.#left) return;
     this.#current?.process.resume();
     for (const zombie of this.#zombies) zombie.process.kill();
     this.start();

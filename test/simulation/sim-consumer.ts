@@ -193,7 +193,11 @@ export class SimConsumer {
     const { session, recorder } = this.#options;
     const t0 = recorder.nowMs;
     const timestamp = spec === 'earliest' ? -2 : -1;
-    const body = { replicaId: -1, isolationLevel: 0, topics: [{ name: position.topic, partitions: [{ partitionIndex: position.partition, timestamp }] }] };
+    const body = {
+      replicaId: -1,
+      isolationLevel: 0,
+      topics: [{ name: position.topic, partitions: [{ partitionIndex: position.partition, timestamp, currentLeaderEpoch: this.#leaderEpochOf(position) }] }],
+    };
     const answer = await session.toLeader(position.topic, position.partition, ApiKeys.ListOffsets, body);
     const result = answer.topics[0]?.partitions[0];
     if (result === undefined || result.errorCode !== ErrorCodes.NONE) {

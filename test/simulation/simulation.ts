@@ -220,7 +220,8 @@ class World {
       program: this.#given.program,
       launch: { nodeId, host: `broker-${nodeId}`, port: kafkaPort, internalPort: 9100, settings: this.#options.broker },
       clockOffsetMs: this.#clockOffsetOf(nodeId),
-      restartMs: () => random.logBetween(1, 2_000),
+      // Others take over what is away for long.
+      restartMs: () => (this.#options.brokers > 1 && random.chance(0.3) ? random.between(2_000, 30_000) : random.logBetween(1, 2_000)),
     });
   }
 

@@ -80,6 +80,8 @@ export interface SimOptions {
   readonly groups: readonly number[];
   /** Mean time between two drains of a broker; 0: none. */
   readonly drainGapMs: number;
+  /** What becomes of one broker when all else is healed: what it had must be served by the others. */
+  readonly lastVictim: 'none' | 'dead' | 'asleep';
   /** Mean time between two batches of one producer. */
   readonly gapMs: number;
   readonly deliveryTimeoutMs: number;
@@ -96,7 +98,7 @@ const noCrashPoints: CrashPoints = { createIssued: 0, created: 0, deleted: 0, tx
 const mostBrokers = 1;
 
 /** What options had not yet when a seed file was written. */
-const olderOptions = { brokers: 1, groups: [], drainGapMs: 0 } as const;
+const olderOptions = { brokers: 1, groups: [], drainGapMs: 0, lastVictim: 'none' } as const;
 
 export function readOptions(json: string): SimOptions {
   const { options } = JSON.parse(json) as { readonly options: SimOptions };
@@ -128,6 +130,8 @@ function clusterOptions(options: SimOptions, random: SimRandom, brokers: number)
     },
     noise: [...options.noise, ...clusterNoises.filter(() => random.chance(0.7))],
     groups: Array.from({ length: random.pick([0, 1, 1, 2]) }, () => random.integer(1, 2)),
+    topics: random.chance(0.08) ? options.topics.map((topic) => ({ ...topic, partitions: 60 })) : options.topics,
+    lastVictim: random.chance(0.75) ? 'none' : random.pick(['dead', 'asleep'] as const),
     drainGapMs: random.chance(0.4) ? random.pick([3_000, 10_000]) : 0,
     broker: { ...options.broker, 'offsets.topic.num.partitions': random.pick(['1', '3']), 'group.initial.rebalance.delay.ms': random.pick(['0', '500']) },
   };

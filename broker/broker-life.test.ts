@@ -3,6 +3,7 @@ import { afterEach, describe, test } from 'node:test';
 import type { Io } from '../io/io.ts';
 import { silentLogger } from '../io/logger.ts';
 import { openEmbeddedMetaStore } from '../io/meta/embedded-meta-store.ts';
+import type { WatchHandler } from '../io/meta/meta-store.ts';
 import { noMetrics } from '../io/metrics.ts';
 import { MemoryObjectStore } from '../io/object/memory-object-store.ts';
 import { systemClock } from '../io/system-clock.ts';
@@ -40,15 +41,36 @@ describe('a broker life', () => {
 
   test('a life that was taken over can acknowledge nothing and ends', async () => {
     const io = await testIo();
-    const zombie = await life(io);
+    let deaf = false;
+    const watch = (prefix: string, after: number, handler: WatchHandler) =>
+      io.meta.watch(prefix, after, { onEvents: (events, revision) => void (deaf || handler.onEvents(events, revision)), onGap: () => {} });
+    const meta = new Proxy(io.meta, {
+      get: (target, name) => {
+        const member: unknown = Reflect.get(target, name, target);
+        return name === 'watch' ? watch : typeof member === 'function' ? (member.bind(target) as unknown) : member;
+      },
+    });
+    const zombie = await life({ ...io, meta });
     const topicId = await createTopic(zombie, 'rides', 1);
     await append(zombie, topicId, 0, 'a');
+    deaf = true;
     const successor = await life(io);
     const late = logOf(zombie, topicId, 0).append(batch('never'), { origin: 'client' });
     assert.equal(late.kind, 'appended');
     assert.equal(late.kind === 'appended' && (await late.durable), 'not-appended');
     assert.equal((await zombie.ended).kind, 'fenced');
     assert.deepEqual(await readAll(logOf(successor, topicId, 0)), ['a']);
+    await successor.close({ graceful: true });
+  });
+
+  test('a life that hears of a claim on itself takes nothing more and ends', async () => {
+    const io = await testIo();
+    const zombie = await life(io);
+    const topicId = await createTopic(zombie, 'rides', 1);
+    const log = logOf(zombie, topicId, 0);
+    const successor = await life(io);
+    assert.equal(log.append(batch('never'), { origin: 'client' }).kind, 'rejected');
+    await zombie.ended;
     await successor.close({ graceful: true });
   });
 
@@ -94,9 +116,10 @@ async function life(io: Io): Promise<BrokerLife> {
     config: brokerConfig({ 'node.id': '0' }),
     io,
     clusterId: 'test',
-    identity: { node: 0 as NodeId, host: '127.0.0.1', port: 9092, rack: undefined },
+    identity: { node: 0 as NodeId, host: '127.0.0.1', port: 9092, rack: undefined, internal: undefined },
     signal: new AbortController().signal,
     onMayAnswer: () => {},
+    onLiving: () => {},
   });
   begun.push(life);
   return life;

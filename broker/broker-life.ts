@@ -17,8 +17,17 @@ import { openStoredLogReader } from './log/stored-log-reader.ts';
 import { StoredStates } from './log/stored-states.ts';
 import type { TopicLogConfig } from './log/topic-log-config.ts';
 import type { WalEnd } from './log/wal/wal-writer.ts';
+import { Controller } from './ownership/controller.ts';
+import { drain, endGracefully } from './ownership/drain.ts';
 import { EndedIncarnations } from './ownership/ended-incarnations.ts';
-import { beginIncarnation, type NodeIdentity, provePointer } from './ownership/incarnation.ts';
+import { heldObjects } from './ownership/held-objects.ts';
+import { HoldUpkeep } from './ownership/hold-upkeep.ts';
+import { beginIncarnation, livingGuard, type NodeIdentity, provePointer } from './ownership/incarnation.ts';
+import type { Subject } from './ownership/liveness/internal-protocol.ts';
+import { Liveness } from './ownership/liveness/liveness.ts';
+import { settleRecord } from './ownership/settle-record.ts';
+import { incarnationOf, ownersForNew } from './ownership/owner-placement.ts';
+import { Mover } from './ownership/moves/mover.ts';
 import { MetaMoveRequests } from './ownership/move-requests.ts';
 import { MetadataImage } from './ownership/metadata-image.ts';
 import { OwnedPartitions } from './ownership/owned-partitions.ts';
@@ -38,6 +47,8 @@ export interface BrokerLifeOptions {
   readonly signal: AbortSignal;
   /** Whether requests may be answered now changed (see ownership/self-check.ts). */
   readonly onMayAnswer: (mayAnswer: boolean) => void;
+  /** The incarnation that lives in this process; undefined: it can write no more. */
+  readonly onLiving: (incarnation: Incarnation | undefined) => void;
   readonly mutants?: Mutants;
 }
 
@@ -49,6 +60,8 @@ export interface BrokerLife {
   readonly ended: Promise<WalEnd>;
   /** Another process lives under this node id: this one must not begin another life, or the two would replace each other for ever. */
   readonly replaced: boolean;
+  /** Hands all partitions to other brokers, as far as there are any and `withinMs` suffices. */
+  drain(withinMs: number): Promise<void>;
   /** `graceful`: everything appended is stored, with a last checkpoint. Callable twice. */
   close(options: { readonly graceful: boolean }): Promise<void>;
 }
@@ -80,9 +93,36 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
       throw error;
     },
   );
+  options.onLiving(incarnation);
   const logger = io.logger.child({ node: incarnation.node, epoch: incarnation.epoch });
   const stored = openStoredLogReader({ ...io, budgetBytes: config.blockCacheBytes });
-  const log = new Log({
+  const image: MetadataImage = new MetadataImage({
+    meta: io.meta,
+    clock: io.clock,
+    logger,
+    clusterId: options.clusterId,
+    isInternalTopic: (name) => internalTopics.has(name),
+    onTopicShown: (topic) => owned.topicShown(topic),
+    onTopicRemoved: (topic) => {
+      groups.onTopicDeleted(topic.name, topic.topicId);
+      // That a list lacks it deletes nothing: its tombstone does, which removal looks for.
+      removal.wake();
+    },
+    onBrokerConfigChanged: () => {},
+    onPartitionShown: (shown) => owned.partitionShown(shown),
+    onPartitionRemoved: (topicId, partition) => owned.partitionRemoved(topicId, partition),
+    onTombstoneShown: () => removal.wake(),
+    onRecoveryShown: ({ incarnation: claimed, record }) => {
+      if (claimed.node === incarnation.node && claimed.epoch === incarnation.epoch && !closing) superseded(`claimed by node ${record.claim.node}`, false);
+      removal.wake();
+    },
+    onClusterChanged: () => {
+      mover.wake();
+      liveness?.clusterChanged();
+    },
+  });
+  const holds: HoldUpkeep = new HoldUpkeep({ meta: io.meta, logger, self: incarnation, image, log: () => log });
+  const log: Log = new Log({
     objects: io.objects,
     clock: io.clock,
     random: io.random,
@@ -92,58 +132,62 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     limits,
     stored,
     provePointer: (checkpoint) => provePointer(checkpoint, { meta: io.meta, clock: io.clock, signal, incarnation }),
-    onEnd: end,
+    heldOf: (objects, notOlderThan) => heldObjects(io.meta, objects, notOlderThan),
+    checkpoints: holds,
+    onEnd: (walEnd) => {
+      options.onLiving(undefined);
+      end(walEnd);
+    },
     ...mutantOption,
   });
-  let takenOver = false;
-  const image = new MetadataImage({
-    meta: io.meta,
+  const newStates = () =>
+    new StoredStates({
+      ...reads,
+      parallel: parallelReads,
+      maxProducers: limits.maxProducersPerPartition,
+      producerExpirationMs: limits.producerExpirationMs,
+      ...(mutants?.has('forget-producer-state-on-recovery') ? { forgetProducers: true } : {}),
+    });
+  const states = newStates();
+  const owned: OwnedPartitions = new OwnedPartitions({
+    self: incarnation,
     clock: io.clock,
-    logger,
-    clusterId: options.clusterId,
-    isInternalTopic: (name) => internalTopics.has(name),
-    onTopicShown: (topic) => admin.topicShown(topic),
-    onTopicRemoved: (topic) => {
-      groups.onTopicDeleted(topic.name, topic.topicId);
-      admin.topicRemoved(topic.topicId);
-      // That a list lacks it deletes nothing: its tombstone does, which removal looks for.
-      if (takenOver) removal.wake();
-    },
-    onBrokerConfigChanged: () => {},
-    onPartitionShown: () => {},
-    onRecoveryShown: () => {},
-    onClusterChanged: () => {},
-  });
-  const states = new StoredStates({
-    ...reads,
-    parallel: parallelReads,
-    maxProducers: limits.maxProducersPerPartition,
-    producerExpirationMs: limits.producerExpirationMs,
-    ...(mutants?.has('forget-producer-state-on-recovery') ? { forgetProducers: true } : {}),
-  });
-  const owned = new OwnedPartitions({
     log,
     image,
     states,
     logger,
     topicLogConfig: topicConfigs(config),
-    onOpened: (partition) => groups.onPartitionOpened(partition),
+    onOpened: (partition) => {
+      groups.onPartitionOpened(partition);
+      mover.wake();
+    },
     onClosed: (topicId, partition) => groups.onPartitionClosed(topicId, partition),
+    onUnsettled: (shown) => void settleRecord(shown, { meta: io.meta, clock: io.clock, signal, self: incarnation }),
   });
-  const removal = new TopicRemoval({
+  const mover: Mover = new Mover({ meta: io.meta, clock: io.clock, logger, signal, self: incarnation, image, log, owned, ...mutantOption });
+  const removal: TopicRemoval = new TopicRemoval({
     meta: io.meta,
     clock: io.clock,
     logger,
     self: incarnation,
+    image,
     signal,
-    closeTopic: (topicId, count) => owned.closeTopic(topicId, count),
+    closeTopic: (topicId) => owned.closeTopic(topicId),
     checkpoint: () => log.checkpoint(),
   });
+  const takeovers = { running: 0, claimedAt: 0 };
   const endedIncarnations = new EndedIncarnations({
     ...reads,
     meta: io.meta,
+    image,
+    self: incarnation,
+    isController: () => controller !== undefined,
+    onAllEnded: () => {
+      if (takeovers.running === 0 && image.revision >= takeovers.claimedAt) log.releaseStateObjects();
+    },
     logger,
     catalog: log.catalog,
+    isGoing: (object) => log.isGoing(object),
     intervalMs: Math.max(sweepIntervalMs, limits.collectionDelayMs),
   });
   const admin = new MetaTopicAdmin({
@@ -153,8 +197,11 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     logger,
     image,
     self: incarnation,
-    open: (acquired) => owned.open(acquired),
-    closeTopic: (topicId, count) => owned.closeTopic(topicId, count),
+    place: (topicId, count, wanted) =>
+      wanted?.map((node) => incarnationOf(image, node)) ??
+      ownersForNew(image, topicId, count, topicId.charCodeAt(0)) ??
+      Array.from({ length: count }, () => incarnation),
+    opened: (topicId) => owned.opened(topicId),
     onTopicDeleted: () => removal.wake(),
   });
   const groups = new GroupCoordinator({
@@ -169,6 +216,12 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
   });
 
   let replaced = false;
+  const superseded = (reason: string, byOwnNode: boolean) => {
+    logger.error('this incarnation was replaced', { reason });
+    replaced = byOwnNode;
+    options.onLiving(undefined);
+    log.retire();
+  };
   const selfCheck = new SelfCheck({
     clock: io.clock,
     logger,
@@ -176,23 +229,67 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     objects: io.objects,
     self: incarnation,
     nextToCount: () => log.wal.nextToCount,
-    onSuperseded: (reason, byOwnNode) => {
-      logger.error('this incarnation was replaced', { reason });
-      replaced = byOwnNode;
-      log.retire();
-    },
+    onSuperseded: superseded,
     onMayAnswer: options.onMayAnswer,
   });
+  let liveness: Liveness | undefined;
+  let controller: Controller | undefined;
+  const recovery = { ...reads, logger, self: incarnation, wal: log.wal, parallel: parallelReads, meta: io.meta, ...mutantOption };
+  const beginControl = (election: number) => {
+    void controller?.close();
+    controller = new Controller(
+      {
+        ...recovery,
+        image,
+        newStates,
+        open: (acquired) => owned.open(acquired),
+        isDead: (dead) => liveness?.isDead(dead) === true,
+        onTakeovers: (running, claimedAt) => {
+          takeovers.running = running;
+          takeovers.claimedAt = Math.max(claimedAt, takeovers.claimedAt);
+        },
+        onDeposed: () => liveness?.stepDown(),
+      },
+      election,
+    );
+  };
+  const beginLiveness = () =>
+    new Liveness({
+      clock: io.clock,
+      random: io.random,
+      logger,
+      metrics: io.metrics,
+      transport: io.transport,
+      meta: io.meta,
+      self: incarnation,
+      guard: livingGuard(incarnation),
+      peers: () => subjectsOf(image, incarnation),
+      controller: () => image.controller,
+      isLive: (other) => image.isLive(other),
+      onDead: (dead, reason) => void controller?.dead(dead, reason),
+      onElected: ({ modRevision }) => beginControl(modRevision),
+      onDeposed: () => {
+        void controller?.close();
+        controller = undefined;
+      },
+    });
   let closing: Promise<void> | undefined;
   const close = ({ graceful }: { readonly graceful: boolean }): Promise<void> => {
     closing ??= (async () => {
       selfCheck.close();
+      await liveness?.close();
+      await controller?.close();
       await groups.close();
       await log.shutDown({ graceful, withinMs: config.shutdownTimeoutMs });
+      if (graceful && owned.count === 0) await endGracefully({ meta: io.meta, clock: io.clock, logger, self: incarnation, image });
+      options.onLiving(undefined);
       options.signal.removeEventListener('abort', onAbort);
       abort.abort();
+      owned.close();
       await stored.close();
+      await mover.close();
       await removal.close();
+      await holds.close();
       await endedIncarnations.close();
       await image.close();
     })();
@@ -201,25 +298,18 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
   try {
     await startImage(image, io.clock, logger, signal);
     const { ended: past, unreadable } = await takeOverOwnPast({
-      ...reads,
-      logger,
-      self: incarnation,
-      wal: log.wal,
-      parallel: parallelReads,
-      meta: io.meta,
+      ...recovery,
       states,
-      isOpen: (topicId, partition) => owned.isSettled(topicId, partition),
+      guards: [],
+      place: (orphans) => orphans.map(() => incarnation),
       open: (acquired) => owned.open(acquired),
-      ...mutantOption,
     });
-    states.forget();
     log.allowCollection(() => (owned.failedCount > 0 || unreadable.length > 0 ? 'own' : 'everything'));
-    takenOver = true;
     removal.wake();
+    liveness = beginLiveness();
+    endedIncarnations.start();
     logger.info('incarnation serves', { partitions: log.partitionCount, recovered: past.length, tookMs: Math.round(io.clock.monotonicMs() - startedAtMs) });
-    afterTakeover(log, past, logger)
-      .then(() => endedIncarnations.sweep(past))
-      .catch((error: unknown) => logger.error('the first checkpoint after a takeover failed', { error: String(error) }));
+    afterTakeover(log, past, logger).catch((error: unknown) => logger.error('the first checkpoint after a takeover failed', { error: String(error) }));
   } catch (error) {
     await close({ graceful: false });
     throw error;
@@ -242,8 +332,18 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     get replaced() {
       return replaced;
     },
+    drain: (withinMs) =>
+      drain({ meta: io.meta, clock: io.clock, logger, self: incarnation, image, signal, wake: () => mover.wake(), left: () => log.partitionCount, withinMs }),
     close,
   };
+}
+
+/** Live brokers besides this one that say where they can be asked. */
+function subjectsOf(image: MetadataImage, self: Incarnation): readonly Subject[] {
+  return image.brokers().flatMap(({ node }): Subject[] => {
+    const record = node === self.node ? undefined : image.node(node);
+    return record?.internal ? [{ incarnation: { node, epoch: record.epoch }, ...record.internal }] : [];
+  });
 }
 
 /** A first checkpoint frees the next recovery from reading what this one read. */

@@ -150,6 +150,14 @@ export const brokerSettings = {
   'checkpoint.interval.ms': setting(int({ min: 1 }), '60000', 'Longest time between two checkpoints while something changed.'),
   'gc.delay.ms': setting(long({ min: 0 }), '3600000', 'An object that nothing needs is deleted after this delay.'),
 
+  // How brokers reach each other
+  'internal.listener': setting(string, '127.0.0.1:0', 'host:port where other brokers ask whether this one lives; port 0 takes a free one. Never for clients.'),
+  'internal.advertised.host': setting(
+    string,
+    '',
+    'The host by which other brokers reach internal.listener; empty: the host it listens on, or that of advertised.listeners.',
+  ),
+
   // What operators see
   'metrics.listener': setting(string, '127.0.0.1:9404', 'host:port of /metrics, /healthz and /readyz; empty for none.'),
   'logger.level': setting(oneOf('error', 'warn', 'info', 'debug'), 'info', 'Least severity that is logged.'),

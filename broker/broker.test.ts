@@ -66,9 +66,10 @@ test('a life that cannot begin leaves no listener on the signal that it was give
     config: brokerConfig({ 'node.id': '0' }),
     io: on.io,
     clusterId: 'test',
-    identity: { node: 0 as never, host: '127.0.0.1', port: 9092, rack: undefined },
+    identity: { node: 0 as never, host: '127.0.0.1', port: 9092, rack: undefined, internal: undefined },
     signal,
     onMayAnswer: () => {},
+    onLiving: () => {},
   });
   await assert.rejects(begun, MetaRefused);
   assert.equal(getEventListeners(signal, 'abort').length, 0);
@@ -90,7 +91,7 @@ async function testIo() {
  */
 async function startDoomed(settings: Readonly<Record<string, string>> = {}) {
   const on = await testIo();
-  const config = brokerConfig({ 'node.id': '0', listeners: 'PLAINTEXT://127.0.0.1:19092', ...settings });
+  const config = brokerConfig({ 'node.id': '0', listeners: 'PLAINTEXT://127.0.0.1:19092', 'internal.listener': '', ...settings });
   /** Moves the clock, `withinMs` at most, until the promise has settled. */
   async function until<T>(promise: Promise<T>, withinMs = 100_000): Promise<T> {
     let settled = false;
@@ -104,8 +105,10 @@ async function startDoomed(settings: Readonly<Record<string, string>> = {}) {
     }
     return promise;
   }
-  const identity = { node: 0 as never, host: '127.0.0.1', port: 9092, rack: undefined };
-  const life = await until(beginLife({ config, io: on.io, clusterId: 'test', identity, signal: new AbortController().signal, onMayAnswer: () => {} }));
+  const identity = { node: 0 as never, host: '127.0.0.1', port: 9092, rack: undefined, internal: undefined };
+  const life = await until(
+    beginLife({ config, io: on.io, clusterId: 'test', identity, signal: new AbortController().signal, onMayAnswer: () => {}, onLiving: () => {} }),
+  );
   await until(life.services.admin.createTopic({ name: 'rides', partitionCount: 1, config: {} }));
   await until(life.close({ graceful: true }));
   const checkpoint = 'wal/0/000000000002/000000000002';

@@ -10,6 +10,7 @@ import { beginLife, type BrokerLife } from './broker-life.ts';
 import type { BrokerConfig } from './config.ts';
 import type { Mutants } from './log/mutants.ts';
 import type { NodeIdentity } from './ownership/incarnation.ts';
+import { InternalListener } from './ownership/liveness/internal-listener.ts';
 import { createHandlers } from './server/handlers/create-handlers.ts';
 import { type BoundListener, KafkaServer } from './server/kafka-server.ts';
 import { RequestRouter } from './server/request-router.ts';
@@ -48,7 +49,12 @@ export async function startBroker(config: BrokerConfig, io: Io, options: BrokerO
   const failed = new Promise<Error>((resolve) => {
     fail = resolve;
   });
-  let serving: Serving | undefined = await beginServing(config, io, options, abort.signal, fail);
+  const internal = await openInternalListener(config, io);
+  const begin = () => beginServing(config, io, { ...options, internal, signal: abort.signal, fail });
+  let serving: Serving | undefined = await begin().catch(async (error: unknown) => {
+    await internal?.close();
+    throw error;
+  });
   let lastListeners = serving.listeners;
   const running = keepServing();
 
@@ -74,7 +80,7 @@ export async function startBroker(config: BrokerConfig, io: Io, options: BrokerO
       }
       for (let attempt = 0; !abort.signal.aborted && !serving; attempt++) {
         try {
-          serving = await beginServing(config, io, options, abort.signal, fail);
+          serving = await begin();
           lastListeners = serving.listeners;
         } catch (error) {
           if (abort.signal.aborted) return;
@@ -97,17 +103,27 @@ export async function startBroker(config: BrokerConfig, io: Io, options: BrokerO
     close() {
       closing ??= (async () => {
         const current = serving;
+        // Clients hear from us where their partitions went.
+        await current?.life.drain(config.shutdownTimeoutMs);
         await current?.server.close();
         await current?.life.close({ graceful: true });
         abort.abort();
         await running;
+        await internal?.close();
       })();
       return closing;
     },
   };
 }
 
-async function beginServing(config: BrokerConfig, io: Io, options: BrokerOptions, signal: AbortSignal, fail: (error: Error) => void): Promise<Serving> {
+interface BeginOptions extends BrokerOptions {
+  readonly internal: InternalListener | undefined;
+  readonly signal: AbortSignal;
+  readonly fail: (error: Error) => void;
+}
+
+async function beginServing(config: BrokerConfig, io: Io, options: BeginOptions): Promise<Serving> {
+  const { internal, signal, fail } = options;
   let server: KafkaServer | undefined;
   let mayAnswer = true;
   const life = await beginLife({
@@ -115,10 +131,11 @@ async function beginServing(config: BrokerConfig, io: Io, options: BrokerOptions
       mayAnswer = now;
       server?.setMayAnswer(now);
     },
+    onLiving: (incarnation) => internal?.setSelf(incarnation),
     config,
     io,
     clusterId: options.clusterId,
-    identity: identityOf(config),
+    identity: identityOf(config, internal?.port),
     signal,
     ...(options.mutants ? { mutants: options.mutants } : {}),
   });
@@ -148,10 +165,36 @@ async function isReplaced(io: Io, { node, epoch }: Incarnation): Promise<boolean
   }
 }
 
-function identityOf(config: BrokerConfig): NodeIdentity {
+const internalLimits = { maxConnections: 1_000, maxProbes: 32 };
+
+/** Where other brokers ask whether this one lives; none when the setting is empty. */
+async function openInternalListener(config: BrokerConfig, io: Io): Promise<InternalListener | undefined> {
+  const at = hostAndPort(config.internalListener);
+  if (!at) return undefined;
+  return InternalListener.open({ clock: io.clock, logger: io.logger, transport: io.transport, node: config.nodeId as NodeId, ...at, ...internalLimits });
+}
+
+function identityOf(config: BrokerConfig, internalPort: number | undefined): NodeIdentity {
   const advertised = config.advertisedListeners?.[0] ?? config.listeners[0];
-  const host = advertised?.host === '' || advertised?.host === '0.0.0.0' ? '127.0.0.1' : (advertised?.host ?? '127.0.0.1');
-  return { node: config.nodeId as NodeId, host, port: advertised?.port ?? 9092, rack: config.brokerRack };
+  const host = reachable(advertised?.host) ?? '127.0.0.1';
+  const internalHost = reachable(config.internalAdvertisedHost) ?? reachable(hostAndPort(config.internalListener)?.host) ?? host;
+  return {
+    node: config.nodeId as NodeId,
+    host,
+    port: advertised?.port ?? 9092,
+    rack: config.brokerRack,
+    internal: internalPort === undefined ? undefined : { host: internalHost, port: internalPort },
+  };
+}
+
+function reachable(host: string | undefined): string | undefined {
+  return host === undefined || host === '' || host === '0.0.0.0' || host === '::' ? undefined : host;
+}
+
+function hostAndPort(text: string): { readonly host: string; readonly port: number } | undefined {
+  const colon = text.lastIndexOf(':');
+  if (colon < 0) return undefined;
+  return { host: text.slice(0, colon).replace(/^\[(.*)\]$/, '$1') || '0.0.0.0', port: Number(text.slice(colon + 1)) };
 }
 
 function aborted(signal: AbortSignal): Promise<undefined> {

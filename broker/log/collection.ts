@@ -1,6 +1,7 @@
 /**
  * Deletes released objects (design §6): only what was released before a checkpoint that is *proven* (its pointer
- * written by a transaction that compared "no claim"), after a delay for readers that still hold an old index.
+ * written by a transaction that compared "no claim"), after a delay for readers that still hold an old index, and only what
+ * no other broker holds (docs/design/0004-many-brokers.md): what is held is asked for again later.
  */
 import type { Clock } from '../../io/clock.ts';
 import type { Logger } from '../../io/logger.ts';
@@ -16,10 +17,18 @@ export interface CollectionOptions {
   readonly delayMs: number;
   /** Keys in one request. */
   readonly batchSize: number;
+  /** Whether something here reaches the object again: a partition that came back. */
+  readonly isReached: (key: ObjectKey) => boolean;
+  /** Which of the keys others hold, at a metadata revision not older than `notOlderThan`; undefined when nobody knows now. */
+  readonly heldOf: (keys: readonly ObjectKey[], notOlderThan: number) => Promise<ReadonlySet<ObjectKey> | undefined>;
 }
+
+/** Held objects are asked for again after so long, at least. */
+const heldRetryMs = 1_000;
 
 interface Batch {
   readonly dueAtMs: number;
+  readonly provenAt: number;
   readonly keys: readonly ObjectKey[];
 }
 
@@ -41,11 +50,19 @@ export class Collection {
     return this.#waiting.size;
   }
 
-  /** A proven checkpoint reaches none of these. */
-  add(keys: readonly ObjectKey[]): void {
+  has(key: ObjectKey): boolean {
+    return this.#waiting.has(key);
+  }
+
+  /** A checkpoint that was proven at the metadata revision `provenAt` reaches none of these. */
+  add(keys: readonly ObjectKey[], provenAt: number): void {
+    this.#add(keys, provenAt, this.#options.delayMs);
+  }
+
+  #add(keys: readonly ObjectKey[], provenAt: number, delayMs: number): void {
     const added = keys.filter((key) => !this.#waiting.has(key));
     for (const key of added) this.#waiting.add(key);
-    if (added.length > 0) this.#due.push({ dueAtMs: this.#options.clock.monotonicMs() + this.#options.delayMs, keys: added });
+    if (added.length > 0) this.#due.push({ dueAtMs: this.#options.clock.monotonicMs() + delayMs, provenAt, keys: added });
   }
 
   /** Deletes what is due; one run at a time. */
@@ -63,15 +80,20 @@ export class Collection {
 
   async #run(): Promise<void> {
     const now = this.#options.clock.monotonicMs();
-    const due = this.#due.filter(({ dueAtMs }) => dueAtMs <= now).flatMap(({ keys }) => keys);
+    const due = this.#due.filter(({ dueAtMs }) => dueAtMs <= now);
+    if (due.length === 0) return;
     this.#due = this.#due.filter(({ dueAtMs }) => dueAtMs > now);
-    const left: ObjectKey[] = [];
-    for (let i = 0; i < due.length; i += this.#options.batchSize) {
-      const keys = due.slice(i, i + this.#options.batchSize);
-      left.push(...(this.#closed ? keys : await this.#delete(keys)));
+    const keys = due.flatMap((batch) => batch.keys);
+    const provenAt = Math.max(...due.map((batch) => batch.provenAt));
+    const held = await this.#options.heldOf(keys, provenAt);
+    for (const key of keys) this.#waiting.delete(key);
+    const later = held === undefined ? keys : keys.filter((key) => held.has(key));
+    const free = held === undefined ? [] : keys.filter((key) => !held.has(key) && !this.#options.isReached(key));
+    this.#add(later, provenAt, Math.max(heldRetryMs, this.#options.delayMs));
+    for (let i = 0; i < free.length; i += this.#options.batchSize) {
+      const some = free.slice(i, i + this.#options.batchSize);
+      this.#add(this.#closed ? some : await this.#delete(some), provenAt, this.#options.delayMs);
     }
-    for (const key of due) this.#waiting.delete(key);
-    this.add(left);
   }
 
   async #delete(keys: readonly ObjectKey[]): Promise<readonly ObjectKey[]> {

@@ -7,12 +7,13 @@ import type { Logger } from '../../io/logger.ts';
 import type { Counter, Metrics } from '../../io/metrics.ts';
 import type { ObjectStore } from '../../io/object/object-store.ts';
 import type { Random } from '../../io/random.ts';
+import { ByteWriter } from '../../std/byte-writer.ts';
 import { invariant } from '../../std/invariant.ts';
 import { type Incarnation, partitionKey, type TopicId } from '../../cluster/identifiers.ts';
 import { Checkpointer } from './checkpointer.ts';
 import { Collection } from './collection.ts';
 import { dataPrefix, type ObjectKey, walPrefix } from './format/object-keys.ts';
-import type { FullState } from './format/partition-state.ts';
+import { encodeStates, type FullState } from './format/partition-state.ts';
 import type { AssembledObject } from './format/stored-object.ts';
 import { LogCache } from './log-cache.ts';
 import { type MergeLimits, Merger } from './merge/merger.ts';
@@ -54,9 +55,32 @@ export interface LogOptions {
    * Writes the checkpoint pointer, comparing that nobody claimed this incarnation; resolves with whether it stands
    * *for certain* ("proven"). A refusal means that this incarnation is being taken over.
    */
-  readonly provePointer: (checkpoint: ObjectKey) => Promise<'proven' | 'refused' | 'given up'>;
+  readonly provePointer: (checkpoint: ObjectKey) => Promise<PointerProof>;
+  /** Which of the objects other brokers' partitions hold (see `CollectionOptions`). */
+  readonly heldOf: (keys: readonly ObjectKey[], notOlderThan: number) => Promise<ReadonlySet<ObjectKey> | undefined>;
+  /** Told of each checkpoint: what partitions reach when it is built, and when it is proven. */
+  readonly checkpoints?: CheckpointListener;
   readonly onEnd: (end: WalEnd) => void;
   readonly mutants?: Mutants;
+}
+
+export type PointerProof = { readonly kind: 'proven'; readonly revision: number } | { readonly kind: 'refused' } | { readonly kind: 'given up' };
+
+export interface CheckpointListener {
+  /** A checkpoint would let something be done. */
+  readonly wanted: () => boolean;
+  /** In the turn in which the checkpoint's states are taken. */
+  readonly built: () => void;
+  readonly proven: () => void;
+}
+
+/** The final states of partitions that move away, in one object. What they reach stays until `release`. */
+export interface Handover {
+  readonly key: ObjectKey;
+  readonly counted: Promise<boolean>;
+  /** The stored objects that each partition's state names, in the order of the partitions. */
+  readonly reached: readonly ReadonlySet<ObjectKey>[];
+  readonly release: () => void;
 }
 
 export interface OpenPartition {
@@ -126,7 +150,16 @@ export class Log {
       find: (topicId, partition) => this.find(topicId, partition),
       onWritten: (sizeBytes) => this.#storedBytes.add(sizeBytes, 'merge'),
     });
-    this.#collection = new Collection({ objects, clock, logger, metrics, delayMs: limits.collectionDelayMs, batchSize: 1000 });
+    this.#collection = new Collection({
+      objects,
+      clock,
+      logger,
+      metrics,
+      delayMs: limits.collectionDelayMs,
+      batchSize: 1000,
+      isReached: (key) => this.catalog.has(key),
+      heldOf: options.heldOf,
+    });
     this.#checkpointedAtMs = clock.monotonicMs();
     this.#retentionAtMs = clock.monotonicMs();
     this.#scheduleTick();
@@ -191,30 +224,70 @@ export class Log {
   async #checkpoint(): Promise<boolean> {
     this.#bytesSinceCheckpoint = 0;
     this.#checkpointedAtMs = this.#options.clock.monotonicMs();
+    const { checkpoints } = this.#options;
     const { key, counted } = this.wal.put((placed) => {
       const item = this.#checkpointer.build(placed);
+      checkpoints?.built();
       for (const object of this.catalog.takeReleased((released) => this.#mayCollect(released))) this.#unproven.push(object);
       return item;
     });
-    if (this.#options.mutants?.has('collect-too-early')) this.#collection.add(this.#unproven);
+    if (this.#options.mutants?.has('collect-too-early')) this.#collection.add(this.#unproven, 0);
     if (!(await counted)) return false;
     const proof = await this.#options.provePointer(key);
-    if (proof !== 'proven') {
+    if (proof.kind !== 'proven') {
       // What was released stays: an older pointer may be the one that a recoverer got.
-      this.#options.logger.warn('checkpoint pointer not written', { key, proof });
-      if (proof === 'refused') this.retire();
+      this.#options.logger.warn('checkpoint pointer not written', { key, proof: proof.kind });
+      if (proof.kind === 'refused') this.retire();
       return false;
     }
-    this.#collection.add(this.#unproven.splice(0));
+    this.#collection.add(this.#unproven.splice(0), proof.revision);
+    checkpoints?.proven();
     return true;
   }
 
+  /**
+   * Stores the final states of partitions that move away, right behind what is in flight (design §5). They take no appends any more.
+   * Undefined when this incarnation has ended.
+   */
+  handOver(partitions: readonly Partition[]): Handover | undefined {
+    if (this.wal.refusal === 'ended') return undefined;
+    const reached: ReadonlySet<ObjectKey>[] = [];
+    const { key, counted } = this.wal.put((placed) => {
+      const states = partitions.map((partition) => partition.snapshot());
+      const writer = new ByteWriter(64 + states.length * 256);
+      encodeStates(writer, states);
+      const content = writer.finish();
+      for (const { entries } of states) reached.push(new Set(entries.map(({ object }) => object)));
+      for (const object of [...reached.flatMap((objects) => [...objects]), placed]) this.catalog.retain(object, 0);
+      return { kind: 'handover', content: [content], contentBytes: content.length, footer: Buffer.alloc(0) };
+    });
+    const held = [...reached.flatMap((objects) => [...objects]), key];
+    const release = () => {
+      for (const object of held.splice(0)) this.catalog.release(object, 0);
+    };
+    return { key, counted, reached, release };
+  }
+
+  /** Waits for collection, until a checkpoint is proven or until nobody holds it. */
+  isGoing(key: ObjectKey): boolean {
+    return this.#collection.has(key) || this.#unproven.includes(key);
+  }
+
+  /** No takeover of this process is under way: what its state objects say is in records and under holds. */
+  releaseStateObjects(): void {
+    for (const key of this.#stateObjects) this.catalog.release(key, 0);
+    this.#stateObjects.clear();
+  }
+
   #placed(key: ObjectKey, { trailer, body }: AssembledObject): void {
+    // Partition records and seals will name it, not only what the catalog counts.
+    if (trailer.kind === 'state') {
+      this.#stateObjects.add(key);
+      this.catalog.retain(key, 0);
+    }
     this.catalog.add(key, trailer.footerPosition);
     this.#storedBytes.add(body.sizeBytes, trailer.kind === 'group' ? 'wal' : trailer.kind);
     if (trailer.kind === 'group') this.#merger.groupPlaced(body.sizeBytes);
-    // Partition records and seals name it, not only what the catalog counts.
-    if (trailer.kind === 'state') this.#stateObjects.add(key);
   }
 
   /**
@@ -262,7 +335,7 @@ export class Log {
 
   /** Something changed, or waits for a checkpoint to be collected. */
   #checkpointSaysMore(): boolean {
-    return this.#checkpointer.dirty || this.catalog.hasReleased((key) => this.#mayCollect(key));
+    return this.#checkpointer.dirty || this.#options.checkpoints?.wanted() === true || this.catalog.hasReleased((key) => this.#mayCollect(key));
   }
 
   #applyRetention(): void {

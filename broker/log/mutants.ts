@@ -10,6 +10,10 @@ export const mutantNames = [
   'forget-producer-state-on-recovery',
   'reuse-node-epoch',
   'collect-too-early',
+  'count-handover-early',
+  'move-to-fenced',
+  'drop-hold-on-move',
+  'settle-move-by-read',
   'send-other-bytes',
 ] as const;
 

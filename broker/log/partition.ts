@@ -76,6 +76,7 @@ export class Partition implements PartitionLog, SliceOwner {
   #nextLogStartOffset: number;
   #closed: 'moved' | 'deleted' | 'ended' | undefined;
   #damage: string | undefined;
+  #movesAway = false;
 
   constructor(options: PartitionOptions) {
     const { state } = options;
@@ -141,7 +142,7 @@ export class Partition implements PartitionLog, SliceOwner {
   }
 
   append(records: Buffer, options: AppendOptions): AppendOutcome {
-    if (this.#closed) return { kind: 'rejected', error: ErrorCodes.NOT_LEADER_OR_FOLLOWER };
+    if (this.#closed || this.#movesAway) return { kind: 'rejected', error: ErrorCodes.NOT_LEADER_OR_FOLLOWER };
     if (this.#damage) return { kind: 'rejected', error: ErrorCodes.NOT_ENOUGH_REPLICAS, message: this.#damage };
     const { wal, clock } = this.#options;
     const refusal = wal.refusal;
@@ -197,8 +198,8 @@ export class Partition implements PartitionLog, SliceOwner {
   }
 
   slicePlaced(object: ObjectKey, slice: Slice): void {
-    // The topic is gone: what was still on its way is held by nobody.
-    if (this.#closed === 'deleted') return;
+    // The topic is gone, or another broker's: what was still on its way is held by nobody.
+    if (this.#closed === 'deleted' || this.#closed === 'moved') return;
     this.index.add(object, slice);
     this.#options.onDirty(this);
   }
@@ -387,7 +388,7 @@ export class Partition implements PartitionLog, SliceOwner {
   /** Stores a new log start in the next slice; readers see it when that counts. */
   raiseLogStart(offset: number) {
     const { wal } = this.#options;
-    if (this.#closed || wal.refusal) return Promise.resolve('not-appended' as const);
+    if (this.#closed || this.#movesAway || wal.refusal) return Promise.resolve('not-appended' as const);
     this.#nextLogStartOffset = Math.max(this.#nextLogStartOffset, offset);
     const slice = wal.slice(this, this.#current, this.#logEndOffset);
     this.#current = slice;
@@ -423,12 +424,17 @@ export class Partition implements PartitionLog, SliceOwner {
     };
   }
 
+  /** From here on nothing is appended: its final state is handed to another broker. */
+  setMovesAway(movesAway: boolean): void {
+    this.#movesAway = movesAway;
+  }
+
   /** `ended`: this incarnation is over. Waiting fetches look again and find out. */
   close(reason: 'moved' | 'deleted' | 'ended'): void {
     if (this.#closed) return;
     this.#closed = reason;
     this.#tail.length = 0;
-    if (reason === 'deleted') this.index.clear();
+    if (reason !== 'ended') this.index.clear();
     this.#notify();
     this.#listeners.clear();
   }

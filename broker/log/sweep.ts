@@ -16,6 +16,8 @@ import type { ObjectCatalog } from './object-catalog.ts';
 export interface SweepOptions extends CertainReads {
   readonly catalog: ObjectCatalog;
   readonly logger: Logger;
+  /** Released before, and on its way out or held by another broker. */
+  readonly isGoing: (key: ObjectKey) => boolean;
 }
 
 /** How many objects besides start and seal are left: still needed, or not collected yet. */
@@ -28,6 +30,7 @@ export async function sweepEnded(ended: Incarnation, options: SweepOptions): Pro
       for (const object of page.objects) {
         if (await staysForEver(object, options)) continue;
         left++;
+        if (options.isGoing(object.key as ObjectKey)) continue;
         // Footers are not content: at most half of an object, which is all that merging has to know.
         options.catalog.add(object.key as ObjectKey, Math.floor(Math.max(0, object.sizeBytes - trailerBytes) / 2));
       }

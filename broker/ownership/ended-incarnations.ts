@@ -1,7 +1,8 @@
 /**
- * What is left of this node's ended incarnations: sweeps their objects again and again until only start and seal are there,
- * then removes their keys in the metadata store (design §4, step 5). A LIST may be stale: then a few objects stay behind as
- * garbage that `automq storage fsck` shows; nothing that is needed can go.
+ * What is left of ended incarnations: sweeps their objects again and again until only start and seal are there, then removes their
+ * keys in the metadata store (design §4, step 5). Those of this node, and on the controller those of nodes without a living incarnation
+ * (docs/design/0004-many-brokers.md). A LIST may be stale: then a few objects stay behind as garbage that `automq storage fsck` shows;
+ * nothing that is needed can go.
  */
 import { sleep } from '../../io/clock.ts';
 import { type MetaStore, MetaUnavailable, MetaUnknown } from '../../io/meta/meta-store.ts';
@@ -9,9 +10,15 @@ import type { Incarnation } from '../../cluster/identifiers.ts';
 import { keys } from '../../cluster/meta-records.ts';
 import { Interrupted } from '../log/certain-reads.ts';
 import { sweepEnded, type SweepOptions } from '../log/sweep.ts';
+import type { MetadataImage } from './metadata-image.ts';
 
 export interface EndedIncarnationsOptions extends SweepOptions {
   readonly meta: MetaStore;
+  readonly image: MetadataImage;
+  readonly self: Incarnation;
+  readonly isController: () => boolean;
+  /** As far as the image knows no takeover is under way. */
+  readonly onAllEnded: () => void;
   /** Between two passes. */
   readonly intervalMs: number;
 }
@@ -24,9 +31,9 @@ export class EndedIncarnations {
     this.#options = options;
   }
 
-  /** To be called once, when everything that was theirs is open here. */
-  sweep(ended: readonly Incarnation[]): void {
-    this.#running = this.#run(ended).catch((error: unknown) => {
+  /** To be called when everything that is ours is open here. */
+  start(): void {
+    this.#running ??= this.#run().catch((error: unknown) => {
       if (!(error instanceof Interrupted)) this.#options.logger.error('sweeping ended incarnations failed', { error: String(error) });
     });
   }
@@ -36,26 +43,45 @@ export class EndedIncarnations {
     await this.#running;
   }
 
-  async #run(ended: readonly Incarnation[]): Promise<void> {
-    const { clock, signal, intervalMs } = this.#options;
-    for (let left = ended; left.length > 0 && !signal.aborted; ) {
-      const still: Incarnation[] = [];
-      for (const incarnation of left) if (!(await this.#pass(incarnation))) still.push(incarnation);
-      left = still;
-      if (left.length > 0) await sleep(clock, intervalMs, signal);
+  async #run(): Promise<void> {
+    const { clock, signal, intervalMs, logger } = this.#options;
+    while (!signal.aborted) {
+      for (const incarnation of this.#ours()) {
+        try {
+          await this.#pass(incarnation);
+        } catch (error) {
+          if (error instanceof Interrupted) throw error;
+          if (!(error instanceof MetaUnavailable) && !(error instanceof MetaUnknown))
+            logger.error('sweeping failed, trying again', { ...incarnation, error: String(error) });
+        }
+      }
+      await sleep(clock, intervalMs, signal);
     }
   }
 
-  /** Whether nothing is left of it. */
-  async #pass(incarnation: Incarnation): Promise<boolean> {
-    if ((await sweepEnded(incarnation, this.#options)) > 0) return false;
-    try {
-      await this.#options.meta.txn({ compare: [], then: [{ kind: 'delete', key: keys.recovery(incarnation.node, incarnation.epoch) }] });
-      this.#options.logger.info('nothing is left of an earlier incarnation', { ...incarnation });
-      return true;
-    } catch (error) {
-      if (error instanceof MetaUnavailable || error instanceof MetaUnknown) return false;
-      throw error;
-    }
+  /**
+   * None while a takeover is under way anywhere: the seal may name a state object of an incarnation that has ended itself, before
+   * any hold does.
+   */
+  #ours(): readonly Incarnation[] {
+    const { image, self, isController } = this.#options;
+    const recoveries = [...image.recoveries()];
+    if (recoveries.some(({ record }) => !record.ended)) return [];
+    this.#options.onAllEnded();
+    const lives = new Set(image.brokers().map(({ node }) => node));
+    return recoveries.map(({ incarnation }) => incarnation).filter(({ node }) => node === self.node || (isController() && !lives.has(node)));
+  }
+
+  async #pass(incarnation: Incarnation): Promise<void> {
+    if ((await sweepEnded(incarnation, this.#options)) > 0) return;
+    const { meta, image, logger } = this.#options;
+    // Of a node's newest incarnation the key stays: who names an owner compares that it is absent.
+    const newest = String(image.node(incarnation.node)?.epoch ?? incarnation.epoch);
+    if (newest === String(incarnation.epoch)) return;
+    const { committed } = await meta.txn({
+      compare: [{ key: keys.incarnation(incarnation.node), value: newest }],
+      then: [{ kind: 'delete', key: keys.recovery(incarnation.node, incarnation.epoch) }],
+    });
+    if (committed) logger.info('nothing is left of an earlier incarnation', { ...incarnation });
   }
 }

@@ -13,6 +13,7 @@ import { Interrupted, untilCertain } from '../log/certain-reads.ts';
 import { type ObjectKey, walKey } from '../log/format/object-keys.ts';
 import { assembleObject, isSameObject } from '../log/format/stored-object.ts';
 import { trailerBytes } from '../log/format/trailer.ts';
+import type { PointerProof } from '../log/log.ts';
 import type { Mutants } from '../log/mutants.ts';
 
 export interface NodeIdentity {
@@ -20,6 +21,8 @@ export interface NodeIdentity {
   readonly host: string;
   readonly port: number;
   readonly rack: string | undefined;
+  /** Where other brokers reach it. */
+  readonly internal: { readonly host: string; readonly port: number } | undefined;
 }
 
 export interface IncarnationOptions {
@@ -51,9 +54,18 @@ export async function beginIncarnation(options: IncarnationOptions): Promise<Inc
       lowestFree = epoch + 1;
       continue;
     }
-    if (await register(incarnation, earlier, before?.modRevision ?? 0, options)) return incarnation;
+    const claimed = earlier && (await patiently(options, 'the metadata store', () => meta.get(keys.recovery(identity.node, earlier.epoch))));
+    if (await register(incarnation, earlier, { node: before?.modRevision ?? 0, claim: claimed?.modRevision ?? 0 }, options)) return incarnation;
     lowestFree = epoch + 1;
   }
+}
+
+/** What a transaction compares that names `incarnation` as an owner: it is its node's newest, and nobody has claimed it. */
+export function livingGuard({ node, epoch }: Incarnation): readonly MetaCompare[] {
+  return [
+    { key: keys.incarnation(node), value: String(epoch) },
+    { key: keys.recovery(node, epoch), modRevision: 0 },
+  ];
 }
 
 /** Object 0, created conditionally: node epochs stay unique even when the metadata store was restored from an old copy. */
@@ -74,7 +86,13 @@ async function createFirstObject(incarnation: Incarnation, options: IncarnationO
   return tail.kind === 'found' && isSameObject(object.trailer, tail.bytes, tail.sizeBytes);
 }
 
-async function register(incarnation: Incarnation, earlier: NodeRecord | undefined, modRevision: number, options: IncarnationOptions): Promise<boolean> {
+/** An earlier incarnation that somebody else has claimed stays claimed by them; we go on with its recovery all the same. */
+async function register(
+  incarnation: Incarnation,
+  earlier: NodeRecord | undefined,
+  before: { readonly node: number; readonly claim: number },
+  options: IncarnationOptions,
+): Promise<boolean> {
   const { identity, meta, random } = options;
   const record: NodeRecord = {
     epoch: incarnation.epoch,
@@ -82,22 +100,26 @@ async function register(incarnation: Incarnation, earlier: NodeRecord | undefine
     host: identity.host,
     port: identity.port,
     ...(identity.rack === undefined ? {} : { rack: identity.rack }),
-    state: 'active',
+    ...(identity.internal === undefined ? {} : { internal: identity.internal }),
+    state: earlier?.state === 'draining' ? 'draining' : 'active',
   };
   const key = keys.node(identity.node);
   const value = JSON.stringify(record);
-  const compare: MetaCompare[] = [{ key, modRevision }];
-  const then: MetaOperation[] = [{ kind: 'put', key, value }];
+  const compare: MetaCompare[] = [{ key, modRevision: before.node }];
+  const then: MetaOperation[] = [
+    { kind: 'put', key, value },
+    { kind: 'put', key: keys.incarnation(identity.node), value: String(incarnation.epoch) },
+  ];
   if (earlier) {
+    const recoveryKey = keys.recovery(identity.node, earlier.epoch);
+    compare.push({ key: recoveryKey, modRevision: before.claim });
     const claim: RecoveryRecord = {
       ...(earlier.checkpoint === undefined ? {} : { checkpoint: earlier.checkpoint }),
       claim: incarnation,
       fenced: false,
       ended: false,
     };
-    const recoveryKey = keys.recovery(identity.node, earlier.epoch);
-    compare.push({ key: recoveryKey, modRevision: 0 });
-    then.push({ kind: 'put', key: recoveryKey, value: JSON.stringify(claim) });
+    if (before.claim === 0) then.push({ kind: 'put', key: recoveryKey, value: JSON.stringify(claim) });
   }
   try {
     return (await meta.txn({ compare, then })).committed;
@@ -146,7 +168,7 @@ export interface PointerWriteOptions {
  * Writes the checkpoint pointer of a living incarnation, comparing that it is still the node's newest and that nobody
  * claimed it. Repeats until the answer is certain: collection goes by proven pointers only.
  */
-export async function provePointer(checkpoint: ObjectKey, options: PointerWriteOptions): Promise<'proven' | 'refused' | 'given up'> {
+export async function provePointer(checkpoint: ObjectKey, options: PointerWriteOptions): Promise<PointerProof> {
   const { meta, clock, signal, incarnation } = options;
   const key = keys.node(incarnation.node);
   while (!signal.aborted) {
@@ -162,13 +184,13 @@ export async function provePointer(checkpoint: ObjectKey, options: PointerWriteO
           then: [{ kind: 'put', key, value: JSON.stringify({ ...record, checkpoint }) }],
           otherwise: [{ kind: 'get', key: keys.recovery(incarnation.node, incarnation.epoch) }],
         });
-        if (result.committed) return 'proven';
-        if (result.reads[0]) return 'refused';
-      } else if (record && record.epoch > incarnation.epoch) return 'refused';
+        if (result.committed) return { kind: 'proven', revision: result.revision };
+        if (result.reads[0]) return { kind: 'refused' };
+      } else if (record && record.epoch > incarnation.epoch) return { kind: 'refused' };
     } catch (error) {
       if (!(error instanceof MetaUnknown) && !(error instanceof MetaUnavailable)) throw error;
     }
     await sleep(clock, retryMs, signal);
   }
-  return 'given up';
+  return { kind: 'given up' };
 }

@@ -42,6 +42,9 @@ export interface MetadataImageOptions {
   readonly onTopicRemoved: (topic: TopicImage) => void;
   readonly onBrokerConfigChanged: () => void;
   readonly onPartitionShown: (shown: ShownPartition) => void;
+  readonly onPartitionRemoved: (topicId: TopicId, partition: number) => void;
+  /** A topic was deleted, or is being created. */
+  readonly onTombstoneShown: () => void;
   /** An incarnation was claimed, fenced, or has ended. */
   readonly onRecoveryShown: (shown: ShownRecovery) => void;
   /** Which brokers there are, what is asked of them or who is controller changed. */
@@ -157,6 +160,16 @@ export class MetadataImage implements ClusterImage {
   /** Registered, nobody has claimed it, and no later life of its node is registered. */
   isLive({ node, epoch }: Incarnation): boolean {
     return this.#liveEpochs.get(node) === epoch;
+  }
+
+  /** Certain, however old the image is: somebody has claimed it, or a later life of its node is registered. */
+  isOver({ node, epoch }: Incarnation): boolean {
+    return (this.#nodes.get(node)?.epoch ?? 0) > epoch || this.#recoveries.has(keys.recovery(node, epoch));
+  }
+
+  /** Everything up to this revision of the metadata store is shown. */
+  get revision(): number {
+    return this.#revision;
   }
 
   node(id: number): NodeRecord | undefined {
@@ -294,7 +307,10 @@ export class MetadataImage implements ClusterImage {
     this.#revisions.delete(key);
     if (key.startsWith(keys.partitions)) {
       const parsed = parsePartitionKey(key);
-      if (parsed) this.#partitions.delete(partitionKey(parsed.topicId, parsed.partition));
+      if (parsed) {
+        this.#partitions.delete(partitionKey(parsed.topicId, parsed.partition));
+        this.#options.onPartitionRemoved(parsed.topicId, parsed.partition);
+      }
     } else if (key.startsWith(keys.topics)) this.#removeTopic(key.slice(keys.topics.length));
     else if (key.startsWith(keys.nodes)) {
       const node = Number(key.slice(keys.nodes.length));
@@ -406,8 +422,12 @@ export class MetadataImage implements ClusterImage {
 
   #putTombstone(key: string, value: string): void {
     const record = parseRecord(tombstoneRecord, value);
-    if (record) this.#tombstones.set(key.slice(keys.tombstones.length) as TopicId, record);
-    else this.#bad(key);
+    if (!record) return this.#bad(key);
+    const topicId = key.slice(keys.tombstones.length) as TopicId;
+    const before = this.#tombstones.get(topicId);
+    this.#tombstones.set(topicId, record);
+    // Written again by whoever works it off: that is nothing new.
+    if (before?.state !== record.state) this.#options.onTombstoneShown();
   }
 
   #putBrokerConfig(key: string, value: string): void {

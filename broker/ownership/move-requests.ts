@@ -38,7 +38,10 @@ export class MetaMoveRequests implements MoveRequests {
     try {
       for (let attempt = 0; attempt < maxAttempts; attempt++) {
         const before = await Promise.all(wanted.map(({ topicId, partition }) => this.#options.meta.get(keys.move(topicId, partition))));
-        const compare: MetaCompare[] = wanted.map(({ topicId, partition }, i) => ({ key: keys.move(topicId, partition), modRevision: before[i]?.modRevision ?? 0 }));
+        const compare: MetaCompare[] = wanted.map(({ topicId, partition }, i) => ({
+          key: keys.move(topicId, partition),
+          modRevision: before[i]?.modRevision ?? 0,
+        }));
         const result = await this.#options.meta.txn({ compare, then: wanted.map((move) => operationOf(move, by)) });
         if (!result.committed) continue;
         await this.#options.image.waitFor(result.revision, imageWaitMs);

@@ -1,8 +1,10 @@
 /** The metadata records that say what is needed in the object store, for `automq storage fsck`. */
 import type { MetaStore } from '../../io/meta/meta-store.ts';
 import {
+  holdRecord,
   keys,
   nodeRecord,
+  parseHoldKey,
   parsePartitionKey,
   parseRecord,
   parseRecoveryKey,
@@ -11,7 +13,7 @@ import {
   tombstoneRecord,
 } from '../../cluster/meta-records.ts';
 import type { NodeId } from '../../cluster/identifiers.ts';
-import type { StoredMetadata } from '../log/fsck/reachable.ts';
+import { holdKey, type StoredMetadata } from '../log/fsck/reachable.ts';
 
 /** Partitions first: an owner that changes meanwhile is then found among recoveries or nodes, which are read after it. */
 export async function readStoredMetadata(meta: MetaStore): Promise<StoredMetadata> {
@@ -30,6 +32,13 @@ export async function readStoredMetadata(meta: MetaStore): Promise<StoredMetadat
       known(key, parseRecord(tombstoneRecord, value)).flatMap(({ state }) => (state === 'deleted' ? [key.slice(keys.tombstones.length)] : [])),
     ),
   );
+  const holds = new Map<string, ReadonlySet<string> | undefined>();
+  for (const { key, value } of (await meta.list(keys.holds)).entries) {
+    const id = parseHoldKey(key);
+    const record = parseRecord(holdRecord, value);
+    for (const hold of known(key, id && record && { ...id, ...record }))
+      holds.set(holdKey(hold.node, hold.topicId, hold.partition), hold.objects && new Set(hold.objects));
+  }
   const recoveries = (await meta.list(keys.recoveries)).entries.flatMap(({ key, value }) => {
     const incarnation = parseRecoveryKey(key);
     const record = parseRecord(recoveryRecord, value);
@@ -41,5 +50,5 @@ export async function readStoredMetadata(meta: MetaStore): Promise<StoredMetadat
     return known(key, node !== undefined && record ? { node: Number(node) as NodeId, epoch: record.epoch, checkpoint: record.checkpoint } : undefined);
   });
   // Of a deleted topic nothing is needed, although records of it may still be there.
-  return { partitions: partitions.filter(({ topicId }) => !deleted.has(topicId)), recoveries, nodes, bad };
+  return { partitions: partitions.filter(({ topicId }) => !deleted.has(topicId)), recoveries, nodes, holds, bad };
 }

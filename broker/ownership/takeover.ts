@@ -1,13 +1,14 @@
 /**
- * Taking over incarnations that this one has claimed (design §4): seal, then reassign every partition record that names
- * them, then mark them fenced and make sure that no record names them any more. Level-triggered: every step may be
- * repeated, by us or by another broker, after any failure.
+ * Taking over claimed incarnations (design §4): seal, then reassign every partition record that names them, then mark them
+ * fenced and make sure that no record names them any more. By the same node restarted, or by the controller. Level-triggered:
+ * every step may be repeated, by us or by another broker, after any failure. The holds: docs/design/0004-many-brokers.md.
  */
 import { type Clock, sleep } from '../../io/clock.ts';
 import type { Logger } from '../../io/logger.ts';
-import { type MetaEntry, type MetaStore, MetaUnavailable, MetaUnknown } from '../../io/meta/meta-store.ts';
+import { type MetaCompare, type MetaEntry, type MetaOperation, type MetaStore, MetaUnavailable, MetaUnknown } from '../../io/meta/meta-store.ts';
 import type { Incarnation, TopicId } from '../../cluster/identifiers.ts';
 import {
+  type HoldRecord,
   keys,
   nodeRecord,
   type PartitionRecord,
@@ -19,11 +20,12 @@ import {
   recoveryRecord,
 } from '../../cluster/meta-records.ts';
 import { Interrupted } from '../log/certain-reads.ts';
-import type { ObjectKey } from '../log/format/object-keys.ts';
+import { type ObjectKey, parseKey } from '../log/format/object-keys.ts';
 import { type RecoveryOptions, sealIncarnation } from '../log/recovery.ts';
 import type { StoredStates } from '../log/stored-states.ts';
+import { livingGuard } from './incarnation.ts';
 
-/** A partition record that names this incarnation on the result of a compare-and-set of our own: it may be opened. */
+/** A partition record that names this incarnation on the result of a compare-and-set of our own, or by an event: it may be opened. */
 export interface AcquiredPartition {
   readonly topicId: TopicId;
   readonly partition: number;
@@ -33,13 +35,17 @@ export interface AcquiredPartition {
 export interface TakeoverOptions extends RecoveryOptions {
   readonly meta: MetaStore;
   readonly states: StoredStates;
-  /** Whether the partition is open here already. */
-  readonly isOpen: (topicId: TopicId, partition: number) => boolean;
+  /** Compared by every write: whether we may still do this (the controller's term). */
+  readonly guards: readonly MetaCompare[];
+  /** A new owner for each, in their order. */
+  readonly place: (orphans: readonly { readonly topicId: TopicId; readonly partition: number }[]) => readonly Incarnation[];
+  /** Ours by a compare-and-set of our own. When its answer is lost the event opens them. */
   readonly open: (acquired: readonly AcquiredPartition[]) => Promise<void>;
 }
 
-/** etcd takes 128 operations in a transaction; each record costs a compare and a put. */
+/** etcd takes 128 operations in a transaction; each record costs a compare, a put and up to two holds, each owner two compares. */
 const recordsPerTxn = 40;
+const parallelTxns = 4;
 const retryMs = 200;
 
 export interface Takeover {
@@ -49,27 +55,46 @@ export interface Takeover {
   readonly unreadable: readonly string[];
 }
 
+/** An incarnation with its recovery record, as read. */
+export interface Claimed {
+  readonly incarnation: Incarnation;
+  readonly record: RecoveryRecord;
+  readonly modRevision: number;
+}
+
 /** Recovers all incarnations of this node that have not ended, and opens everything that is ours afterwards. */
 export async function takeOverOwnPast(options: TakeoverOptions): Promise<Takeover> {
-  const { claimed: past, known } = await claimedIncarnations(options);
-  const open = past.filter(({ record }) => !record.ended);
-  const ended = past.filter(({ record }) => record.ended).map(({ incarnation }) => incarnation);
+  const { claimed: past, known } = await ownPast(options);
+  const { ended, unreadable } = await takeOver(
+    past.filter(({ record }) => !record.ended),
+    known,
+    options,
+  );
+  return { ended: [...past.filter(({ record }) => record.ended).map(({ incarnation }) => incarnation), ...ended], unreadable };
+}
+
+/**
+ * Recovers claimed incarnations. `known`: all of which the metadata store has a key. An earlier incarnation of this node without one has
+ * ended, and nothing is left of it.
+ */
+export async function takeOver(claimed: readonly Claimed[], known: ReadonlySet<string>, options: TakeoverOptions): Promise<Takeover> {
   const sealedStates = new Map<string, ObjectKey>();
   const sealed: SealedPast = { states: sealedStates, known };
-  for (const { incarnation, record } of open) {
+  for (const { incarnation, record } of claimed) {
     const started = options.clock.monotonicMs();
     const state = await sealIncarnation(incarnation, record.checkpoint as ObjectKey | undefined, options);
     sealedStates.set(incarnationKey(incarnation), state);
-    options.logger.info('earlier incarnation sealed', { ...incarnation, tookMs: Math.round(options.clock.monotonicMs() - started) });
+    options.logger.info('incarnation sealed', { sealed: incarnationKey(incarnation), tookMs: Math.round(options.clock.monotonicMs() - started) });
   }
   let unreadable = await reassign(sealed, 0, options);
-  for (const claimed of open) {
-    const fenced = await mark(claimed, { fenced: true }, options);
+  const ended: Incarnation[] = [];
+  for (const each of claimed) {
+    const fenced = await mark(each, { fenced: true }, options);
     unreadable = await reassign(sealed, fenced.revision, options);
     if (unreadable.length > 0) continue;
     // Before anything of it is collected: whoever read its WAL after that would find holes.
     await mark(fenced, { fenced: true, ended: true }, options);
-    ended.push(claimed.incarnation);
+    ended.push(each.incarnation);
   }
   if (unreadable.length > 0) {
     const advice = 'mend or remove them and restart; until then earlier incarnations stay recoverable and nothing of theirs is deleted';
@@ -84,52 +109,51 @@ async function registeredAt(options: TakeoverOptions): Promise<number> {
     const entry = await certain(options, () => options.meta.get(keys.node(options.self.node)));
     const epoch = (entry && parseRecord(nodeRecord, entry.value)?.epoch) ?? 0;
     if (entry && epoch === options.self.epoch) return entry.modRevision;
-    if (epoch > options.self.epoch) throw new Interrupted('this incarnation was claimed by another broker');
+    if (epoch > options.self.epoch) throw new Interrupted('this incarnation was replaced by another process');
     await sleep(options.clock, retryMs, options.signal);
   }
 }
 
-function incarnationKey({ node, epoch }: Incarnation): string {
+export function incarnationKey({ node, epoch }: Incarnation): string {
   return `${node}/${epoch}`;
-}
-
-interface Claimed {
-  readonly incarnation: Incarnation;
-  readonly record: RecoveryRecord;
-  readonly modRevision: number;
 }
 
 interface SealedPast {
   /** What the seals of those that had not ended name. */
   readonly states: ReadonlyMap<string, ObjectKey>;
-  /** All of which the metadata store has a key. An earlier incarnation without one has ended, and nothing is left of it. */
   readonly known: ReadonlySet<string>;
 }
 
-async function claimedIncarnations(options: TakeoverOptions): Promise<{ readonly claimed: readonly Claimed[]; readonly known: ReadonlySet<string> }> {
-  const notOlderThan = await registeredAt(options);
-  let list = await certain(options, () => options.meta.list(`${keys.recoveries}${options.self.node}/`));
+async function ownPast(options: TakeoverOptions): Promise<{ readonly claimed: readonly Claimed[]; readonly known: ReadonlySet<string> }> {
+  return claimedIncarnations(`${keys.recoveries}${options.self.node}/`, await registeredAt(options), options);
+}
+
+/** Recovery records under `prefix` at a revision not older than `notOlderThan`, by node and epoch. */
+export async function claimedIncarnations(
+  prefix: string,
+  notOlderThan: number,
+  options: Pick<TakeoverOptions, 'meta' | 'clock' | 'signal' | 'logger'>,
+): Promise<{ readonly claimed: readonly Claimed[]; readonly known: ReadonlySet<string> }> {
+  let list = await certain(options, () => options.meta.list(prefix));
   while (list.revision < notOlderThan) {
     await sleep(options.clock, retryMs, options.signal);
-    list = await certain(options, () => options.meta.list(`${keys.recoveries}${options.self.node}/`));
+    list = await certain(options, () => options.meta.list(prefix));
   }
-  const { entries } = list;
   const found: Claimed[] = [];
   const known = new Set<string>();
-  for (const { key, value, modRevision } of entries) {
+  for (const { key, value, modRevision } of list.entries) {
     const incarnation = parseRecoveryKey(key);
     const record = parseRecord(recoveryRecord, value);
     if (incarnation) known.add(incarnationKey(incarnation));
     if (incarnation && record) found.push({ incarnation, record, modRevision });
     else options.logger.error('a recovery record does not fit its schema and is ignored', { key });
   }
-  return { claimed: found.sort((a, b) => a.incarnation.epoch - b.incarnation.epoch), known };
+  return { claimed: found.sort((a, b) => a.incarnation.node - b.incarnation.node || a.incarnation.epoch - b.incarnation.epoch), known };
 }
 
 /**
- * Until no record (at a revision not older than `notOlderThan`) names a sealed incarnation and all that name us are
- * open: gives the former a new owner and leader epoch, settles the latter by a write (design §4: never by a get). Answers the
- * keys of the records that fit no schema.
+ * Until no record (at a revision not older than `notOlderThan`) names a sealed incarnation: gives each a new owner and leader epoch.
+ * Answers the keys of the records that fit no schema.
  */
 async function reassign(sealed: SealedPast, notOlderThan: number, options: TakeoverOptions): Promise<readonly string[]> {
   for (let round = 0; ; round++) {
@@ -138,37 +162,55 @@ async function reassign(sealed: SealedPast, notOlderThan: number, options: Takeo
     if (list.revision < notOlderThan) continue;
     const wanted = await planRecords(list.entries, sealed, options);
     if (wanted.length === 0) return unreadableRecords(list.entries);
-    for (let i = 0; i < wanted.length; i += recordsPerTxn) {
-      const some = wanted.slice(i, i + recordsPerTxn);
-      if (await writeRecords(some, options)) await options.open(some);
-    }
+    const chunks: WantedRecord[][] = [];
+    for (let i = 0; i < wanted.length; i += recordsPerTxn) chunks.push(wanted.slice(i, i + recordsPerTxn));
+    for (let i = 0; i < chunks.length; i += parallelTxns) await Promise.all(chunks.slice(i, i + parallelTxns).map((chunk) => writeAndOpen(chunk, options)));
   }
+}
+
+async function writeAndOpen(records: readonly WantedRecord[], options: TakeoverOptions): Promise<void> {
+  if (!(await writeRecords(records, options))) return;
+  await options.open(records.filter(({ record }) => isSelf(record.owner, options)));
 }
 
 interface WantedRecord extends AcquiredPartition {
   readonly key: string;
   readonly modRevision: number;
+  /** Nodes of whose objects the new owner may need any. */
+  readonly holds: readonly number[];
 }
 
 function unreadableRecords(entries: readonly MetaEntry[]): string[] {
   return entries.filter(({ key, value }) => parsePartitionKey(key) && !parseRecord(partitionRecord, value)).map(({ key }) => key);
 }
 
+interface FoundRecord {
+  readonly key: string;
+  readonly modRevision: number;
+  readonly topicId: TopicId;
+  readonly partition: number;
+  readonly record: PartitionRecord;
+}
+
 async function planRecords(entries: readonly MetaEntry[], sealed: SealedPast, options: TakeoverOptions): Promise<WantedRecord[]> {
-  const wanted: WantedRecord[] = [];
+  const orphans: FoundRecord[] = [];
   for (const { key, value, modRevision } of entries) {
     const id = parsePartitionKey(key);
     const record = parseRecord(partitionRecord, value);
-    if (!id || !record) continue;
-    const sealedState = sealed.states.get(incarnationKey(record.owner));
-    if (sealedState) wanted.push({ ...id, key, modRevision, record: await takenOver(id, record, sealedState, options) });
     // Whenever a record names a sealed incarnation it is reassigned: also when a write that slept for hours named it after it had ended.
-    else if (isForgotten(record.owner, sealed, options))
-      wanted.push({ ...id, key, modRevision, record: { ...record, owner: options.self, leaderEpoch: record.leaderEpoch + 1 } });
-    else if (incarnationKey(record.owner) === incarnationKey(options.self) && !options.isOpen(id.topicId, id.partition))
-      wanted.push({ ...id, key, modRevision, record });
+    if (id && record && (sealed.states.has(incarnationKey(record.owner)) || isForgotten(record.owner, sealed, options)))
+      orphans.push({ ...id, key, modRevision, record });
   }
-  return wanted;
+  if (orphans.length === 0) return [];
+  const owners = options.place(orphans);
+  const wanted: WantedRecord[] = [];
+  for (const [i, orphan] of orphans.entries()) wanted.push(await reassigned(orphan, owners[i] ?? options.self, sealed, options));
+  // Those of one owner side by side: a transaction compares each owner once.
+  return wanted.sort((a, b) => a.record.owner.node - b.record.owner.node);
+}
+
+function isSelf({ node, epoch }: Incarnation, { self }: TakeoverOptions): boolean {
+  return node === self.node && epoch === self.epoch;
 }
 
 function isForgotten(owner: Incarnation, { known }: SealedPast, { self }: TakeoverOptions): boolean {
@@ -176,34 +218,48 @@ function isForgotten(owner: Incarnation, { known }: SealedPast, { self }: Takeov
 }
 
 /** The state object is the new pointer if it knows the record's leader epoch; else the old pointer stays. */
-async function takenOver(
-  id: { readonly topicId: TopicId; readonly partition: number },
-  record: PartitionRecord,
-  sealedState: ObjectKey,
-  options: TakeoverOptions,
-): Promise<PartitionRecord> {
-  const states = await options.states.load(sealedState);
-  const known = states.get(`${id.topicId}/${id.partition}`)?.leaderEpoch === record.leaderEpoch;
-  return { owner: options.self, leaderEpoch: record.leaderEpoch + 1, state: known ? sealedState : record.state };
+async function reassigned(orphan: FoundRecord, owner: Incarnation, sealed: SealedPast, options: TakeoverOptions): Promise<WantedRecord> {
+  const { topicId, partition, record } = orphan;
+  const sealedState = sealed.states.get(incarnationKey(record.owner));
+  const known = sealedState !== undefined && (await options.states.load(sealedState)).get(`${topicId}/${partition}`)?.leaderEpoch === record.leaderEpoch;
+  const state = known ? sealedState : record.state;
+  // Also when they are our own: until the partition is open and in a proven checkpoint no catalog counts what it reaches.
+  const holds = new Set<number>([record.owner.node]);
+  const stateNode = known ? parseKey(sealedState)?.incarnation.node : undefined;
+  if (stateNode !== undefined) holds.add(stateNode);
+  return { ...orphan, record: { owner, leaderEpoch: record.leaderEpoch + 1, state }, holds: [...holds] };
 }
 
+const anyObject = JSON.stringify({} satisfies HoldRecord);
+
 async function writeRecords(records: readonly WantedRecord[], options: TakeoverOptions): Promise<boolean> {
+  const owners = new Map(records.map(({ record }) => [incarnationKey(record.owner), record.owner]));
+  const then = records.flatMap(({ key, topicId, partition, record, holds }): MetaOperation[] => [
+    { kind: 'put', key, value: JSON.stringify(record) },
+    ...holds.map((node): MetaOperation => ({ kind: 'put', key: keys.hold(node, topicId, partition), value: anyObject })),
+  ]);
   try {
     const result = await options.meta.txn({
-      compare: [
-        ...records.map(({ key, modRevision }) => ({ key, modRevision })),
-        // The target, this very incarnation, must not be claimed or fenced by anybody.
-        { key: keys.recovery(options.self.node, options.self.epoch), modRevision: 0 },
+      compare: [...records.map(({ key, modRevision }) => ({ key, modRevision })), ...[...owners.values()].flatMap(livingGuard), ...options.guards],
+      then,
+      otherwise: [
+        { kind: 'get', key: keys.recovery(options.self.node, options.self.epoch) },
+        ...options.guards.map(({ key }): MetaOperation => ({ kind: 'get', key })),
       ],
-      then: records.map(({ key, record }) => ({ kind: 'put', key, value: JSON.stringify(record) })),
-      otherwise: [{ kind: 'get', key: keys.recovery(options.self.node, options.self.epoch) }],
     });
-    if (result.reads[0] && !result.committed) throw new Interrupted('this incarnation was claimed by another broker');
-    return result.committed;
+    if (result.committed) return true;
+    const [claim, ...guarded] = result.reads;
+    if (claim) throw new Interrupted('this incarnation was claimed by another broker');
+    if (options.guards.some((guard, i) => !holds(guard, guarded[i]))) throw new Interrupted('somebody else is controller now');
+    return false;
   } catch (error) {
     if (error instanceof MetaUnknown || error instanceof MetaUnavailable) return false;
     throw error;
   }
+}
+
+function holds(compare: MetaCompare, entry: MetaEntry | undefined): boolean {
+  return 'value' in compare ? entry?.value === compare.value : (entry?.modRevision ?? 0) === compare.modRevision;
 }
 
 /**
@@ -217,7 +273,7 @@ async function mark(claimed: Claimed, marks: Partial<RecoveryRecord>, options: T
     try {
       const wanted = { ...record, ...marks };
       const { committed, revision, reads } = await options.meta.txn({
-        compare: [{ key, modRevision }],
+        compare: [{ key, modRevision }, ...options.guards],
         then: [{ kind: 'put', key, value: JSON.stringify(wanted) }],
         otherwise: [{ kind: 'get', key }],
       });
@@ -227,6 +283,7 @@ async function mark(claimed: Claimed, marks: Partial<RecoveryRecord>, options: T
       // Only what has ended is removed.
       if (!stands) return { ...claimed, record: wanted, modRevision, revision };
       if (stands.fenced && (stands.ended || !marks.ended)) return { ...claimed, record: stands, modRevision: entry.modRevision, revision };
+      if (entry.modRevision === modRevision) throw new Interrupted('somebody else is controller now');
       record = stands;
       modRevision = entry.modRevision;
     } catch (error) {

@@ -15,15 +15,14 @@ import {
   MetaUnknown,
 } from '../../io/meta/meta-store.ts';
 import type { Random } from '../../io/random.ts';
-import type { ClusterImage, TopicImage } from '../../cluster/cluster-image.ts';
-import type { Incarnation, TopicId } from '../../cluster/identifiers.ts';
+import type { ClusterImage } from '../../cluster/cluster-image.ts';
+import type { Incarnation, NodeId, TopicId } from '../../cluster/identifiers.ts';
 import {
   brokerConfigRecord,
   keys,
   type PartitionRecord,
   parsePartitionKey,
   parseRecord,
-  partitionRecord,
   type TombstoneRecord,
   tombstoneRecord,
   type TopicRecord,
@@ -31,7 +30,7 @@ import {
 } from '../../cluster/meta-records.ts';
 import { ErrorCodes } from '../protocol/errors.ts';
 import type { AdminOutcome, NewTopic, TopicAdmin } from '../server/services.ts';
-import type { AcquiredPartition } from './takeover.ts';
+import { livingGuard } from './incarnation.ts';
 
 export interface MetaTopicAdminOptions {
   readonly meta: MetaStore;
@@ -40,8 +39,10 @@ export interface MetaTopicAdminOptions {
   readonly logger: Logger;
   readonly image: ClusterImage & { waitFor(revision: number, withinMs: number): Promise<void> };
   readonly self: Incarnation;
-  readonly open: (acquired: readonly AcquiredPartition[]) => Promise<void>;
-  readonly closeTopic: (topicId: TopicId, partitionCount: number) => void;
+  /** Owners of new partitions, in their order. */
+  readonly place: (topicId: TopicId, count: number, wanted: readonly NodeId[] | undefined) => readonly Incarnation[];
+  /** Resolves when the topic's partitions that are ours are open: the image, which shows the topic, has begun that. */
+  readonly opened: (topicId: TopicId) => Promise<void>;
   /** A tombstone is there to be worked off. */
   readonly onTopicDeleted: (topicId: TopicId) => void;
 }
@@ -54,22 +55,8 @@ type Failure = Extract<AdminOutcome<object>, { kind: 'error' }>;
 
 export class MetaTopicAdmin implements TopicAdmin {
   readonly #options: MetaTopicAdminOptions;
-  /** Ours by a compare-and-set of our own, opened when the image shows them: whether a name that we wrote is there the answer may not tell. */
-  readonly #unopened = new Map<TopicId, Map<number, AcquiredPartition>>();
-
   constructor(options: MetaTopicAdminOptions) {
     this.#options = options;
-  }
-
-  /** The image shows the topic, as new or changed. */
-  topicShown(topic: TopicImage): void {
-    void this.#openShown(topic).catch((error: unknown) =>
-      this.#options.logger.error('partitions of a new topic could not be opened', { topic: topic.name, error: String(error) }),
-    );
-  }
-
-  topicRemoved(topicId: TopicId): void {
-    this.#unopened.delete(topicId);
   }
 
   async createTopic(topic: NewTopic): Promise<AdminOutcome<{ readonly topicId: TopicId }>> {
@@ -81,14 +68,13 @@ export class MetaTopicAdmin implements TopicAdmin {
       // An intent that is applied late must not come back when the name stands: the topic would be taken for a dead creation.
       const begun = await this.#settle({ compare: [{ key, modRevision: 0 }], then: [{ kind: 'put', ...intent }] });
       if (!begun.committed) return alreadyExists(topic.name);
-      const acquired = await this.#acquirePartitions(topicId, 0, topic.partitionCount, [intent]);
-      if (!acquired) throw new MetaUnavailable('partition records could not be written');
-      this.#openWhenShown(topicId, acquired.partitions);
+      const firstRevision = await this.#writePartitions(topicId, { from: 0, to: topic.partitionCount, wanted: topic.assignment }, [intent]);
+      if (firstRevision === undefined) throw new MetaUnavailable('partition records could not be written');
       const record: TopicRecord = { topicId, partitions: topic.partitionCount, config: { ...topic.config } };
       // Whoever cleans up after a dead creator changes the intent first, so a name never commits over removed records; nor does
       // it when an intent and a name of a dead creator are applied late, one after the other: its records do not come back.
       const named = await this.#settle({
-        compare: [{ key, modRevision: 0 }, intent, { key: keys.partition(topicId, 0), modRevision: acquired.firstRevision }],
+        compare: [{ key, modRevision: 0 }, intent, { key: keys.partition(topicId, 0), modRevision: firstRevision }],
         then: [
           { kind: 'put', key, value: JSON.stringify(record) },
           { kind: 'delete', key: intent.key },
@@ -96,12 +82,19 @@ export class MetaTopicAdmin implements TopicAdmin {
       });
       if (!named.committed) {
         const deleted = JSON.stringify(this.#tombstone(topic.name, topic.partitionCount, 'deleted'));
-        const given = await this.#settle({ compare: [intent], then: [{ kind: 'put', key: intent.key, value: deleted }], otherwise: [{ kind: 'get', key }] });
+        const given = await this.#settle({
+          compare: [intent],
+          then: [
+            { kind: 'put', key: intent.key, value: deleted },
+            { kind: 'get', key },
+          ],
+          otherwise: [{ kind: 'get', key }],
+        });
         // Only the name's own transaction removes the intent: the topic may be there after all, and only its answer was lost.
         if (given.committed || !isTopic(given.reads[0], topicId)) {
-          this.#unopened.delete(topicId);
           this.#options.onTopicDeleted(topicId);
-          return alreadyExists(topic.name);
+          if (given.reads[0]) return alreadyExists(topic.name);
+          return failure(ErrorCodes.REQUEST_TIMED_OUT, 'The owner of a new partition changed meanwhile; try again.');
         }
       }
       await this.#shown(topicId, named.revision);
@@ -109,7 +102,7 @@ export class MetaTopicAdmin implements TopicAdmin {
     });
   }
 
-  async createPartitions(topicId: TopicId, partitionCount: number): Promise<AdminOutcome<object>> {
+  async createPartitions(topicId: TopicId, partitionCount: number, assignment?: readonly NodeId[]): Promise<AdminOutcome<object>> {
     return this.#guard(async () => {
       for (let attempt = 0; attempt < maxAttempts; attempt++) {
         const name = this.#options.image.topicById(topicId)?.name;
@@ -124,9 +117,8 @@ export class MetaTopicAdmin implements TopicAdmin {
           );
         }
         const unchanged = { key: entry.key, modRevision: entry.modRevision };
-        const acquired = await this.#acquirePartitions(topicId, partitions, partitionCount, [unchanged]);
-        if (!acquired) continue;
-        this.#openWhenShown(topicId, acquired.partitions);
+        const written = await this.#writePartitions(topicId, { from: partitions, to: partitionCount, wanted: assignment }, [unchanged]);
+        if (written === undefined) continue;
         const value = JSON.stringify({ ...record, partitions: partitionCount } satisfies TopicRecord);
         const grown = await this.#settle({ compare: [unchanged], then: [{ kind: 'put', key: entry.key, value }] }, async () => {
           const now = await this.#options.meta.get(entry.key);
@@ -207,41 +199,60 @@ export class MetaTopicAdmin implements TopicAdmin {
     }
   }
 
-  /** Writes the records of new partitions while all of `unchanged` holds; undefined when it does not. `firstRevision` is the first one's. */
-  async #acquirePartitions(topicId: TopicId, from: number, to: number, unchanged: readonly MetaCompare[]) {
-    const acquired: AcquiredPartition[] = [];
+  /** Writes the records of new partitions while all of `unchanged` holds; undefined when it does not. Answers the revision of the first one. */
+  async #writePartitions(
+    topicId: TopicId,
+    { from, to, wanted }: { readonly from: number; readonly to: number; readonly wanted: readonly NodeId[] | undefined },
+    unchanged: readonly MetaCompare[],
+  ): Promise<number | undefined> {
     let firstRevision = 0;
-    for (let start = from; start < to; start += recordsPerTxn) {
-      const some = Array.from({ length: Math.min(to - start, recordsPerTxn) }, (_, i) => start + i);
-      const written = await this.#createOrSettle(topicId, some, unchanged);
-      if (!written) return undefined;
-      if (start === from) firstRevision = written.revision;
-      for (const each of written.partitions) acquired.push(each);
+    for (let attempt = 0; attempt < maxAttempts; attempt++) {
+      const owners = this.#options.place(topicId, to - from, wanted);
+      let start = from;
+      for (; start < to; start += recordsPerTxn) {
+        const some = Array.from({ length: Math.min(to - start, recordsPerTxn) }, (_, i) => ({
+          partition: start + i,
+          owner: owners[start + i - from] as Incarnation,
+        }));
+        const revision = await this.#createOrSettle(topicId, some, unchanged);
+        if (revision === undefined) break;
+        if (start === from) firstRevision = revision;
+      }
+      if (start >= to) return firstRevision;
     }
-    return { partitions: acquired, firstRevision };
+    return undefined;
   }
 
-  /** Records that a growth which failed half-way left behind stay as they are: what stands in those partitions is reached by them. */
+  /**
+   * Records that an attempt of ours whose answer was lost, or a growth that failed half-way, left behind stay as they are: what stands in those
+   * partitions is reached by them. Undefined when something that is compared changed, for example an owner that died.
+   */
   async #createOrSettle(
     topicId: TopicId,
-    partitions: readonly number[],
+    wanted: readonly { readonly partition: number; readonly owner: Incarnation }[],
     unchanged: readonly MetaCompare[],
-  ): Promise<{ readonly partitions: readonly AcquiredPartition[]; readonly revision: number } | undefined> {
-    const { meta, self } = this.#options;
-    const guard = { key: keys.recovery(self.node, self.epoch), modRevision: 0 };
+  ): Promise<number | undefined> {
+    const { meta } = this.#options;
+    const owners = new Map(wanted.map(({ owner }) => [`${owner.node}/${owner.epoch}`, owner]));
+    const guards = [...owners.values()].flatMap(livingGuard);
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
       const present = attempt === 0 ? new Map<number, MetaEntry>() : await this.#presentRecords(topicId);
-      const wanted = partitions.map((partition) => ({ topicId, partition, record: this.#recordOver(present.get(partition)) }));
       try {
         const result = await meta.txn({
           compare: [
-            guard,
+            ...guards,
             ...unchanged,
-            ...partitions.map((partition) => ({ key: keys.partition(topicId, partition), modRevision: present.get(partition)?.modRevision ?? 0 })),
+            ...wanted.map(({ partition }) => ({ key: keys.partition(topicId, partition), modRevision: present.get(partition)?.modRevision ?? 0 })),
           ],
-          then: wanted.map(({ partition, record }) => ({ kind: 'put', key: keys.partition(topicId, partition), value: JSON.stringify(record) })),
+          then: wanted
+            .filter(({ partition }) => !present.has(partition))
+            .map(({ partition, owner }) => ({
+              kind: 'put',
+              key: keys.partition(topicId, partition),
+              value: JSON.stringify({ owner, leaderEpoch: 0, state: '' } satisfies PartitionRecord),
+            })),
         });
-        if (result.committed) return { partitions: wanted, revision: result.revision };
+        if (result.committed) return present.get(wanted[0]?.partition ?? -1)?.modRevision ?? result.revision;
       } catch (error) {
         if (!(error instanceof MetaUnknown) || attempt === maxAttempts - 1) throw error;
       }
@@ -258,37 +269,10 @@ export class MetaTopicAdmin implements TopicAdmin {
     return present;
   }
 
-  #recordOver(entry: MetaEntry | undefined): PartitionRecord {
-    const { self } = this.#options;
-    if (!entry) return { owner: self, leaderEpoch: 0, state: '' };
-    const record = parseRecord(partitionRecord, entry.value);
-    if (!record) throw new MetaRefused(`${entry.key} does not fit its schema; mend or remove it`);
-    const isOurs = record.owner.node === self.node && record.owner.epoch === self.epoch;
-    return isOurs ? record : { ...record, owner: self, leaderEpoch: record.leaderEpoch + 1 };
-  }
-
-  #openWhenShown(topicId: TopicId, acquired: readonly AcquiredPartition[]): void {
-    let unopened = this.#unopened.get(topicId);
-    if (!unopened) this.#unopened.set(topicId, (unopened = new Map()));
-    for (const each of acquired) unopened.set(each.partition, each);
-  }
-
-  /** Waits until the image shows the change, and with it the partitions are open. It is durable, and opens by itself, all the same. */
+  /** Waits until the image shows the change, and with it our partitions are open. It is durable, and they open by themselves, all the same. */
   async #shown(topicId: TopicId, revision: number): Promise<void> {
     await this.#options.image.waitFor(revision, imageWaitMs);
-    const topic = this.#options.image.topicById(topicId);
-    if (topic) await this.#openShown(topic);
-  }
-
-  async #openShown({ topicId, partitionCount }: TopicImage): Promise<void> {
-    const unopened = this.#unopened.get(topicId);
-    if (!unopened) return;
-    const shown = [...unopened.values()].filter(({ partition }) => partition < partitionCount);
-    await this.#options.open(shown);
-    for (const { partition } of shown) unopened.delete(partition);
-    if (unopened.size === 0 && this.#unopened.get(topicId) === unopened) this.#unopened.delete(topicId);
-    // Deleted while it was opened: nobody else closes it.
-    if (!this.#options.image.topicById(topicId)) this.#options.closeTopic(topicId, partitionCount);
+    await this.#options.opened(topicId);
   }
 
   async #changeTopic(name: string, topicId: TopicId, change: (record: TopicRecord) => TopicRecord): Promise<AdminOutcome<object>> {

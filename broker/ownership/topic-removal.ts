@@ -1,30 +1,46 @@
 /**
- * Working off tombstones: closes what is open of a deleted topic, removes its partition records, and removes the
- * tombstone once a proven checkpoint no longer reaches the topic's objects. Each step may be repeated.
+ * Working off tombstones, on every broker (design §5): each closes what it has open of a deleted topic, and removes the records of its partitions
+ * with their holds and wishes once a proven checkpoint no longer reaches their objects. Records of a dead broker are somebody's again
+ * when that has been taken over. Who finds no record left removes the tombstone. Each step may be repeated.
  */
 import { type Clock, sleep } from '../../io/clock.ts';
 import type { Logger } from '../../io/logger.ts';
-import { type MetaEntry, type MetaStore, MetaUnavailable, MetaUnknown } from '../../io/meta/meta-store.ts';
+import { type MetaEntry, type MetaOperation, type MetaStore, MetaUnavailable, MetaUnknown } from '../../io/meta/meta-store.ts';
 import type { Incarnation, TopicId } from '../../cluster/identifiers.ts';
-import { keys, parsePartitionKey, parseRecord, type TombstoneRecord, tombstoneRecord, topicRecord } from '../../cluster/meta-records.ts';
+import {
+  keys,
+  parseHoldKey,
+  parsePartitionKey,
+  parseRecord,
+  partitionRecord,
+  type TombstoneRecord,
+  tombstoneRecord,
+  topicRecord,
+} from '../../cluster/meta-records.ts';
+import type { MetadataImage } from './metadata-image.ts';
 
 export interface TopicRemovalOptions {
   readonly meta: MetaStore;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly self: Incarnation;
+  readonly image: MetadataImage;
   readonly signal: AbortSignal;
-  readonly closeTopic: (topicId: TopicId, partitionCount: number) => void;
+  readonly closeTopic: (topicId: TopicId) => void;
   /** Writes a checkpoint; true when its pointer is proven. */
   readonly checkpoint: () => Promise<boolean>;
 }
 
-const recordsPerTxn = 40;
+const operationsPerTxn = 60;
 const retryMs = 1_000;
-/** A tombstone that is worked off once nothing reaches the topic's objects. */
-type Removable = Pick<MetaEntry, 'key' | 'modRevision'>;
 
-/** A topic may have grown while it was being deleted: records past the tombstone's count are looked for by prefix. */
+interface Tombstone {
+  readonly key: string;
+  readonly modRevision: number;
+  readonly value: string;
+  readonly topicId: TopicId;
+}
+
 export class TopicRemoval {
   readonly #options: TopicRemovalOptions;
   #wanted = false;
@@ -66,57 +82,91 @@ export class TopicRemoval {
   /** Whether nothing is left to do. */
   async #pass(): Promise<boolean> {
     const { meta } = this.#options;
-    const removable: Removable[] = [];
+    const deleted: Tombstone[] = [];
     for (const entry of (await meta.list(keys.tombstones)).entries) {
       const topicId = entry.key.slice(keys.tombstones.length) as TopicId;
       const tombstone = parseRecord(tombstoneRecord, entry.value);
-      if (!tombstone || !this.#isOurs(tombstone)) continue;
+      if (!tombstone || !this.#isDeleted(tombstone)) continue;
       const settled = await this.#markDeleted(entry, tombstone, topicId);
       if (settled === 'again') return false;
-      if (settled === 'exists') continue;
-      const records = (await meta.list(keys.partitionsOf(topicId))).entries;
-      this.#options.closeTopic(topicId, partitionCount(tombstone, records));
-      await this.#removeRecords(records);
-      removable.push(settled);
+      if (settled !== 'exists') deleted.push(settled);
     }
-    if (removable.length === 0) return true;
-    if (!(await this.#options.checkpoint())) return false;
-    for (const { key, modRevision } of removable) await meta.txn({ compare: [{ key, modRevision }], then: [{ kind: 'delete', key }] });
-    return true;
+    const records = new Map<Tombstone, readonly MetaEntry[]>();
+    for (const tombstone of deleted) {
+      this.#options.closeTopic(tombstone.topicId);
+      records.set(tombstone, (await meta.list(keys.partitionsOf(tombstone.topicId))).entries);
+    }
+    const ours = [...records.values()].flat().filter((entry) => this.#isOurs(entry));
+    // What this checkpoint no longer names may go, and with it the records that led there.
+    if (ours.length > 0 && !(await this.#options.checkpoint())) return false;
+    let done = true;
+    for (const [tombstone, entries] of records) {
+      for (const entry of entries) if (this.#isOurs(entry)) await this.#removePartition(entry, tombstone.topicId);
+      if (!entries.every((entry) => this.#isOurs(entry)) || !(await this.#removeTombstone(tombstone))) done = false;
+    }
+    return done;
   }
 
-  /** A creation in progress is its creator's, unless that was an earlier life of this node. */
-  #isOurs(tombstone: TombstoneRecord): boolean {
-    const { self } = this.#options;
-    return tombstone.state === 'deleted' || (tombstone.by.node === self.node && tombstone.by.epoch < self.epoch);
+  /** A creation in progress is its creator's while that lives. */
+  #isDeleted(tombstone: TombstoneRecord): boolean {
+    return tombstone.state === 'deleted' || this.#options.image.isOver(tombstone.by);
   }
 
   /** By compare-and-set, so that the creator cannot commit the name any more. An intent of a topic that exists came late: it goes, the topic stays. */
-  async #markDeleted({ key, modRevision }: MetaEntry, tombstone: TombstoneRecord, topicId: TopicId): Promise<Removable | 'exists' | 'again'> {
-    if (tombstone.state === 'deleted') return { key, modRevision };
+  async #markDeleted({ key, value, modRevision }: MetaEntry, tombstone: TombstoneRecord, topicId: TopicId): Promise<Tombstone | 'exists' | 'again'> {
+    if (tombstone.state === 'deleted') return { key, modRevision, value, topicId };
     const { meta } = this.#options;
     const name = await meta.get(keys.topic(tombstone.name));
     const exists = name !== undefined && parseRecord(topicRecord, name.value)?.topicId === topicId;
-    const value = JSON.stringify({ ...tombstone, state: 'deleted' } satisfies TombstoneRecord);
+    const deleted = JSON.stringify({ ...tombstone, state: 'deleted' } satisfies TombstoneRecord);
     const result = await meta.txn({
       compare: [
         { key, modRevision },
         { key: keys.topic(tombstone.name), modRevision: name?.modRevision ?? 0 },
       ],
-      then: [exists ? { kind: 'delete', key } : { kind: 'put', key, value }],
+      then: [exists ? { kind: 'delete', key } : { kind: 'put', key, value: deleted }],
     });
     if (!result.committed) return 'again';
-    return exists ? 'exists' : { key, modRevision: result.revision };
+    return exists ? 'exists' : { key, modRevision: result.revision, value: deleted, topicId };
   }
 
-  async #removeRecords(records: readonly MetaEntry[]): Promise<void> {
-    for (let i = 0; i < records.length; i += recordsPerTxn) {
-      await this.#options.meta.txn({ compare: [], then: records.slice(i, i + recordsPerTxn).map(({ key }) => ({ kind: 'delete', key })) });
-    }
+  /** Whether it is gone: no record is left, and what hung on them is gone. */
+  async #removeTombstone({ key, modRevision, value, topicId }: Tombstone): Promise<boolean> {
+    const { meta } = this.#options;
+    // A write of our own, so that the lists are not older: nothing is added to a topic behind its tombstone.
+    const touched = await meta.txn({ compare: [{ key, modRevision }], then: [{ kind: 'put', key, value }] });
+    // Another broker was faster; what is left is seen next time.
+    if (!touched.committed) return false;
+    const records = await meta.list(keys.partitionsOf(topicId));
+    if (records.revision < touched.revision || records.entries.length > 0) return false;
+    if (!(await this.#removeLeftovers(topicId, touched.revision))) return false;
+    const { committed } = await meta.txn({ compare: [{ key, modRevision: touched.revision }], then: [{ kind: 'delete', key }] });
+    return committed;
   }
-}
 
-/** A growth that failed half-way left more partitions than the topic ever showed. */
-function partitionCount({ partitions }: TombstoneRecord, records: readonly MetaEntry[]): number {
-  return records.reduce((count, { key }) => Math.max(count, (parsePartitionKey(key)?.partition ?? -1) + 1), partitions);
+  /** Bad records name nobody: they go, too. */
+  #isOurs({ value }: MetaEntry): boolean {
+    const { self } = this.#options;
+    const record = parseRecord(partitionRecord, value);
+    return !record || (record.owner.node === self.node && record.owner.epoch === self.epoch);
+  }
+
+  async #removePartition({ key, modRevision }: MetaEntry, topicId: TopicId): Promise<void> {
+    const partition = parsePartitionKey(key)?.partition;
+    const then: MetaOperation[] = [{ kind: 'delete', key }];
+    if (partition !== undefined) then.push({ kind: 'delete', key: keys.move(topicId, partition) });
+    await this.#options.meta.txn({ compare: [{ key, modRevision }], then });
+  }
+
+  /** No record is left, so no hold can be written again. A wish for a partition that is not there does nothing. */
+  async #removeLeftovers(topicId: TopicId, notOlderThan: number): Promise<boolean> {
+    const { meta, image } = this.#options;
+    const holds = await meta.list(keys.holds);
+    if (holds.revision < notOlderThan) return false;
+    const left = holds.entries.map(({ key }) => key).filter((key) => parseHoldKey(key)?.topicId === topicId);
+    for (const move of image.moves()) if (move.topicId === topicId) left.push(keys.move(topicId, move.partition));
+    for (let i = 0; i < left.length; i += operationsPerTxn)
+      await meta.txn({ compare: [], then: left.slice(i, i + operationsPerTxn).map((key) => ({ kind: 'delete', key })) });
+    return true;
+  }
 }

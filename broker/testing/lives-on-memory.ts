@@ -71,8 +71,9 @@ export class LivesOnMemory {
           meta: cuttable(this.meta, this.#cut.signal),
         },
         clusterId: 'test',
-        identity: { node: 0 as NodeId, host: '127.0.0.1', port: 9092, rack: undefined },
+        identity: { node: 0 as NodeId, host: '127.0.0.1', port: 9092, rack: undefined, internal: undefined },
         onMayAnswer: () => {},
+        onLiving: () => {},
         signal: new AbortController().signal,
       }),
     );

@@ -25,6 +25,11 @@ export function dataPrefix({ node, epoch }: Incarnation): string {
   return `data/${node}/${pad(epoch)}/`;
 }
 
+/** Of all objects of a node, whichever its incarnation. */
+export function objectPrefixes(node: NodeId): readonly string[] {
+  return [`wal/${node}/`, `data/${node}/`];
+}
+
 export interface ParsedKey {
   readonly area: 'wal' | 'data';
   readonly incarnation: Incarnation;

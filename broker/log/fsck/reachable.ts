@@ -17,8 +17,14 @@ export interface StoredMetadata {
   readonly nodes: readonly { readonly node: NodeId; readonly epoch: number; readonly checkpoint: string | undefined }[];
   readonly recoveries: readonly { readonly incarnation: Incarnation; readonly checkpoint: string | undefined; readonly ended: boolean }[];
   readonly partitions: readonly StoredPartition[];
+  /** By node, topic id and partition (`holdKey`): which of the node's objects are held; undefined: any. */
+  readonly holds: ReadonlyMap<string, ReadonlySet<string> | undefined>;
   /** Keys whose values do not fit their schema. */
   readonly bad: readonly string[];
+}
+
+export function holdKey(node: NodeId, topicId: TopicId, partition: number): string {
+  return `${node}/${partitionKey(topicId, partition)}`;
 }
 
 export interface StoredPartition {
@@ -57,9 +63,12 @@ export function incarnationKey({ node, epoch }: Incarnation): string {
 }
 
 export async function findReachable(metadata: StoredMetadata, options: ReachableOptions): Promise<Reachable> {
-  const search = new Search(options);
+  const search = new Search(metadata.holds, options);
   search.problems.push(...metadata.bad.map((key) => `${key} in the metadata store does not fit its schema`));
-  const living = metadata.nodes.map(({ node, epoch, checkpoint }) => ({ incarnation: { node, epoch }, checkpoint }));
+  const claimed = new Set(metadata.recoveries.map(({ incarnation }) => incarnationKey(incarnation)));
+  const living = metadata.nodes
+    .filter((node) => !claimed.has(incarnationKey(node)))
+    .map(({ node, epoch, checkpoint }) => ({ incarnation: { node, epoch }, checkpoint }));
   for (const { incarnation, checkpoint } of [...living, ...metadata.recoveries.filter(({ ended }) => !ended)])
     await search.readIncarnation(incarnation, checkpoint);
   for (const partition of metadata.partitions) await search.readPartition(partition);
@@ -75,7 +84,10 @@ class Search {
   readonly #tails = new Map<string, Found>();
   #reading: { readonly reason: Need['reason']; readonly by: string } = { reason: 'the state of a partition', by: '' };
 
-  constructor(options: ReachableOptions) {
+  readonly #holds: StoredMetadata['holds'];
+
+  constructor(holds: StoredMetadata['holds'], options: ReachableOptions) {
+    this.#holds = holds;
     this.#options = { ...options, objects: this.#noticing(options.objects) };
     this.#states = new StoredStates({ ...this.#options, maxProducers: Number.MAX_SAFE_INTEGER, producerExpirationMs: Number.MAX_SAFE_INTEGER });
   }
@@ -108,11 +120,21 @@ class Search {
       const state = await this.#stateOf(partition);
       if (!state) throw new FormatError(`${partition.state} does not know the partition`);
       for (const { object, position, length } of state.entries) this.#need(object, position + length, { reason: 'records', by });
+      const unheld = new Set(state.entries.map(({ object }) => object).filter((object) => !this.#isSafe(object, partition)));
+      for (const object of unheld) this.problems.push(`${by} needs ${object}, which is of another node, and holds it not`);
       const hole = holeIn(state);
       if (hole) this.problems.push(`${by}: ${hole}`);
     } catch (error) {
       this.#problem(`${by}: `, error);
     }
+  }
+
+  /** Of its owner's own node, or under a hold: what is neither may be collected. */
+  #isSafe(object: ObjectKey, { owner, topicId, partition }: StoredPartition): boolean {
+    const node = parseKey(object)?.incarnation.node;
+    if (node === undefined || node === owner.node) return true;
+    const key = holdKey(node, topicId, partition);
+    return this.#holds.has(key) && (this.#holds.get(key)?.has(object) ?? true);
   }
 
   /** As a recovery would: the owner's checkpoint and WAL if they know the leader epoch, else the record's pointer (design §5). */

@@ -85,6 +85,8 @@ export class LogOnMemory {
   pointer: ObjectKey | undefined;
   proof: 'proven' | 'refused' | 'given up' = 'proven';
   prove = () => Promise.resolve(this.proof);
+  /** What other brokers would hold; undefined: nobody knows. */
+  held: ReadonlySet<ObjectKey> | undefined = new Set();
   ended: WalEnd | undefined;
 
   constructor(options: LogOnMemoryOptions = {}) {
@@ -102,9 +104,11 @@ export class LogOnMemory {
       stored: openStoredLogReader({ objects, clock, random, metrics, budgetBytes: 0 }),
       provePointer: async (key) => {
         const proof = await this.prove();
-        if (proof === 'proven') this.pointer = key;
-        return proof;
+        if (proof !== 'proven') return { kind: proof };
+        this.pointer = key;
+        return { kind: proof, revision: 1 };
       },
+      heldOf: () => Promise.resolve(this.held),
       onEnd: (end) => {
         this.ended = end;
       },

@@ -1,0 +1,115 @@
+/**
+ * Drops the holds of this incarnation's partitions when they are not needed any more, and says in the others which objects they mean
+ * (docs/design/0004-many-brokers.md). What a partition reaches is looked at when a checkpoint is built, and acted on when that is proven:
+ * until then a recovery would start from an older state, which may reach more.
+ */
+import type { Logger } from '../../io/logger.ts';
+import { type MetaCompare, type MetaOperation, type MetaStore, MetaUnavailable, MetaUnknown } from '../../io/meta/meta-store.ts';
+import type { Incarnation, NodeId } from '../../cluster/identifiers.ts';
+import { type HoldRecord, keys } from '../../cluster/meta-records.ts';
+import { objectPrefixes } from '../log/format/object-keys.ts';
+import type { CheckpointListener, Log } from '../log/log.ts';
+import type { Partition } from '../log/partition.ts';
+import type { MetadataImage, ShownHold } from './metadata-image.ts';
+
+export interface HoldUpkeepOptions {
+  readonly meta: MetaStore;
+  readonly logger: Logger;
+  readonly self: Incarnation;
+  readonly image: MetadataImage;
+  readonly log: () => Log;
+}
+
+interface Change {
+  readonly hold: ShownHold;
+  readonly leaderEpoch: number;
+  /** The hold's new list; undefined: it goes. */
+  readonly objects: readonly string[] | undefined;
+}
+
+/** Two compares and an operation each. */
+const changesPerTxn = 60;
+
+export class HoldUpkeep implements CheckpointListener {
+  readonly #options: HoldUpkeepOptions;
+  #built: readonly Change[] = [];
+  #running: Promise<void> | undefined;
+
+  constructor(options: HoldUpkeepOptions) {
+    this.#options = options;
+  }
+
+  wanted(): boolean {
+    const { image, self, log } = this.#options;
+    for (const { node, record, topicId, partition } of image.holds())
+      if ((node === self.node || record.objects === undefined) && log().find(topicId, partition)) return true;
+    return false;
+  }
+
+  built(): void {
+    this.#built = [...this.#options.image.holds()].flatMap((hold) => this.#changeOf(hold) ?? []);
+  }
+
+  proven(): void {
+    const changes = this.#built;
+    this.#built = [];
+    if (changes.length === 0 || this.#running) return;
+    this.#running = this.#write(changes)
+      .catch((error: unknown) => {
+        // The next checkpoint finds the same.
+        if (!(error instanceof MetaUnavailable) && !(error instanceof MetaUnknown))
+          this.#options.logger.error('holds could not be changed', { error: String(error) });
+      })
+      .finally(() => {
+        this.#running = undefined;
+      });
+  }
+
+  async close(): Promise<void> {
+    await this.#running;
+  }
+
+  #changeOf(hold: ShownHold): Change | undefined {
+    const { log, self } = this.#options;
+    const partition = log().find(hold.topicId, hold.partition);
+    if (!partition) return undefined;
+    const { leaderEpoch } = partition;
+    // Of our own node's objects the catalog counts what we reach.
+    if (hold.node === self.node) return { hold, leaderEpoch, objects: undefined };
+    const before = hold.record.objects;
+    const reached = objectsOf(partition, hold.node);
+    if (reached.size === 0) return { hold, leaderEpoch, objects: undefined };
+    if (before === undefined || reached.size * 2 <= before.length) return { hold, leaderEpoch, objects: [...reached].sort() };
+    return undefined;
+  }
+
+  async #write(changes: readonly Change[]): Promise<void> {
+    for (let i = 0; i < changes.length; i += changesPerTxn) {
+      const compare: MetaCompare[] = [];
+      const then: MetaOperation[] = [];
+      for (const { hold, leaderEpoch, objects } of changes.slice(i, i + changesPerTxn)) {
+        const shown = this.#options.image.partition(hold.topicId, hold.partition);
+        if (!shown || shown.record.leaderEpoch !== leaderEpoch || !this.#isOurs(shown.record.owner)) continue;
+        const key = keys.hold(hold.node, hold.topicId, hold.partition);
+        // A late delete must not remove the hold of a later move.
+        compare.push({ key: keys.partition(hold.topicId, hold.partition), modRevision: shown.modRevision }, { key, modRevision: hold.modRevision });
+        then.push(
+          objects === undefined ? { kind: 'delete', key } : { kind: 'put', key, value: JSON.stringify({ objects: [...objects] } satisfies HoldRecord) },
+        );
+      }
+      if (then.length > 0) await this.#options.meta.txn({ compare, then });
+    }
+  }
+
+  #isOurs({ node, epoch }: Incarnation): boolean {
+    const { self } = this.#options;
+    return node === self.node && epoch === self.epoch;
+  }
+}
+
+function objectsOf(partition: Partition, node: number): ReadonlySet<string> {
+  const objects = new Set<string>();
+  const prefixes = objectPrefixes(node as NodeId);
+  for (const { object } of partition.index.entries) if (prefixes.some((prefix) => object.startsWith(prefix))) objects.add(object);
+  return objects;
+}

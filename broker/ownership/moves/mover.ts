@@ -1,0 +1,100 @@
+/**
+ * Executes what is asked of this broker's partitions (docs/design/0004-many-brokers.md): wishes under `moves/`, and leaving altogether when
+ * it drains. Level-triggered: looks again whenever the cluster image changed, and after a while when something could not be done.
+ */
+import { sleep } from '../../../io/clock.ts';
+import { MetaUnavailable, MetaUnknown } from '../../../io/meta/meta-store.ts';
+import { keys } from '../../../cluster/meta-records.ts';
+import { incarnationOf, ownersForOrphans } from '../owner-placement.ts';
+import { handOver, type HandoverOptions, type PlannedMove } from './handover.ts';
+
+/** What cannot be done now (target away, metadata store silent) is tried again after so long. */
+const retryMs = 500;
+/** In one handover object. */
+const mostAtOnce = 2_000;
+
+export class Mover {
+  readonly #options: HandoverOptions;
+  readonly #arrived = new Set<string>();
+  #wanted = false;
+  #running: Promise<void> | undefined;
+
+  constructor(options: HandoverOptions) {
+    this.#options = options;
+  }
+
+  /** Something changed that may ask for a move. */
+  wake(): void {
+    this.#wanted = true;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+      if (this.#wanted && !this.#options.signal.aborted) this.wake();
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal, clock, logger } = this.#options;
+    // What changes in one turn is looked at once.
+    await new Promise<void>((resolve) => clock.defer(resolve));
+    while (this.#wanted && !signal.aborted) {
+      this.#wanted = false;
+      try {
+        const moves = this.#plan();
+        await this.#forgetArrived();
+        if (moves.length === 0) continue;
+        const moved = await handOver(moves.slice(0, mostAtOnce), this.#options);
+        if (moved > 0 && moves.length > 0) this.#wanted = true;
+      } catch (error) {
+        if (!(error instanceof MetaUnavailable) && !(error instanceof MetaUnknown))
+          logger.error('moving partitions failed, trying again', { error: String(error) });
+      }
+      if (!this.#wanted && this.#plan().length > 0) {
+        this.#wanted = true;
+        await sleep(clock, retryMs, signal);
+      }
+    }
+  }
+
+  #plan(): PlannedMove[] {
+    const { image, log, self, owned } = this.#options;
+    if (log.wal.refusal === 'ended') return [];
+    if (image.node(self.node)?.state !== 'active') return this.#leave();
+    const moves: PlannedMove[] = [];
+    const targets = new Map(image.brokers().map((broker) => [broker.node, broker]));
+    for (const { topicId, partition, target } of image.moves()) {
+      if (owned.find(topicId, partition).kind !== 'owned') continue;
+      if (target === self.node) this.#arrived.add(keys.move(topicId, partition));
+      else if (targets.get(target)?.draining === false) moves.push({ topicId, partition, target: incarnationOf(image, target) });
+    }
+    return moves;
+  }
+
+  #leave(): PlannedMove[] {
+    const { image, log, self, owned } = this.#options;
+    if (!image.brokers().some(({ node, draining }) => node !== self.node && !draining)) return [];
+    const leaving = [...log.partitions]
+      .filter(({ topicId, partition }) => owned.find(topicId, partition).kind === 'owned')
+      .map(({ topicId, partition }) => ({ topicId, partition }));
+    const owners = ownersForOrphans(image, leaving, new Set([self.node]));
+    if (!owners) return [];
+    return leaving.flatMap((each, i) => {
+      const target = owners[i];
+      return target ? [{ ...each, target }] : [];
+    });
+  }
+
+  /** Wishes that are fulfilled go, unless somebody wished for something else meanwhile. */
+  async #forgetArrived(): Promise<void> {
+    const { meta, image } = this.#options;
+    const revisions = new Map(image.moves().map(({ topicId, partition, modRevision }) => [keys.move(topicId, partition), modRevision]));
+    for (const key of this.#arrived) {
+      this.#arrived.delete(key);
+      const modRevision = revisions.get(key);
+      if (modRevision !== undefined) await meta.txn({ compare: [{ key, modRevision }], then: [{ kind: 'delete', key }] });
+    }
+  }
+}

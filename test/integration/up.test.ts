@@ -1,17 +1,15 @@
 /** `automq up` as a user meets it: what it prints, how it ends, what a second run finds, what a taken port says. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after, before } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { Partitioners } from 'kafkajs';
 import { freePort } from '../lab/program.ts';
 import { kafkajs, readTopic } from './read-topic.ts';
+import { UpProcess } from './up-process.ts';
 
-const automq = fileURLToPath(new URL('../../cli/automq.js', import.meta.url));
 const timeout = 60_000;
 let folder: string;
 
@@ -25,33 +23,10 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-class Up {
-  output = '';
-  readonly ended: Promise<number | NodeJS.Signals | null>;
-  readonly #child: ChildProcess;
-
+class Up extends UpProcess {
   constructor(...args: string[]) {
-    // Our own variables must not look like settings to it.
-    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('AUTOMQ_')));
-    this.#child = spawn(process.execPath, [automq, 'up', ...args], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
-    for (const stream of [this.#child.stdout, this.#child.stderr]) stream?.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
+    super(folder, args);
     started.push(this);
-    this.ended = new Promise((resolve) => this.#child.once('close', (code, signal) => resolve(code ?? signal)));
-  }
-
-  /** Resolves when the output matches; rejects when the process ended before. */
-  async says(pattern: RegExp): Promise<RegExpExecArray> {
-    for (;;) {
-      const match = pattern.exec(this.output);
-      if (match) return match;
-      const more = new Promise<string>((resolve) => this.#child.stdout?.once('data', () => resolve('more')));
-      const exit = await Promise.race([more, this.ended]);
-      if (exit !== 'more' && !pattern.test(this.output)) throw new Error(`ended with ${exit}:\n${this.output}`);
-    }
-  }
-
-  signal(signal: NodeJS.Signals): void {
-    this.#child.kill(signal);
   }
 }
 

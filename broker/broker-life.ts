@@ -182,6 +182,7 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     image,
     self: incarnation,
     isController: () => controller !== undefined,
+    adopt: (ended) => log.adopt(ended),
     onAllEnded: () => {
       if (takeovers.running === 0 && image.revision >= takeovers.claimedAt) log.releaseStateObjects();
     },

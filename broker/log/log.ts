@@ -18,7 +18,7 @@ import type { AssembledObject } from './format/stored-object.ts';
 import { LogCache } from './log-cache.ts';
 import { type MergeLimits, Merger } from './merge/merger.ts';
 import type { Mutants } from './mutants.ts';
-import { ObjectCatalog } from './object-catalog.ts';
+import { type Fate, ObjectCatalog } from './object-catalog.ts';
 import { Partition } from './partition.ts';
 import { retainedFrom } from './retention.ts';
 import type { StoredReader } from './stored-reader.ts';
@@ -103,6 +103,8 @@ export class Log {
   readonly #merger: Merger;
   readonly #storedBytes: Counter;
   readonly #stateObjects = new Set<ObjectKey>();
+  /** Prefixes of the objects of ended incarnations that are collected here. */
+  readonly #adopted = new Set<string>();
   /** Released before a checkpoint that was placed, but of which no proof came so far. */
   readonly #unproven: ObjectKey[] = [];
   readonly #cache: LogCache;
@@ -228,7 +230,7 @@ export class Log {
     const { key, counted } = this.wal.put((placed) => {
       const item = this.#checkpointer.build(placed);
       checkpoints?.built();
-      for (const object of this.catalog.takeReleased((released) => this.#mayCollect(released))) this.#unproven.push(object);
+      for (const object of this.catalog.takeReleased((released) => this.#fateOf(released))) this.#unproven.push(object);
       return item;
     });
     if (this.#options.mutants?.has('collect-too-early')) this.#collection.add(this.#unproven, 0);
@@ -299,11 +301,19 @@ export class Log {
     this.#collectable = collectable;
   }
 
-  #mayCollect(key: ObjectKey): boolean {
+  /** Its objects are collected here from now on: it has ended, and is of this node or of a node that is gone. */
+  adopt(ended: Incarnation): void {
+    for (const prefix of [walPrefix(ended), dataPrefix(ended)]) this.#adopted.add(prefix);
+  }
+
+  #fateOf(key: ObjectKey): Fate {
     const collectable = this.#collectable();
-    if (collectable !== 'own') return collectable === 'everything';
+    if (collectable === 'nothing') return 'keep';
     const { incarnation } = this.#options;
-    return (key.startsWith(walPrefix(incarnation)) || key.startsWith(dataPrefix(incarnation))) && !this.#stateObjects.has(key);
+    const isOwn = key.startsWith(walPrefix(incarnation)) || key.startsWith(dataPrefix(incarnation));
+    if (collectable === 'own') return isOwn && !this.#stateObjects.has(key) ? 'take' : 'keep';
+    // What another incarnation wrote others may need; who collects it asks them.
+    return isOwn || this.#adopted.has(key.slice(0, key.lastIndexOf('/') + 1)) ? 'take' : 'leave';
   }
 
   /** Runs a merge now, whether or not one is due. */
@@ -335,7 +345,7 @@ export class Log {
 
   /** Something changed, or waits for a checkpoint to be collected. */
   #checkpointSaysMore(): boolean {
-    return this.#checkpointer.dirty || this.#options.checkpoints?.wanted() === true || this.catalog.hasReleased((key) => this.#mayCollect(key));
+    return this.#checkpointer.dirty || this.#options.checkpoints?.wanted() === true || this.catalog.hasReleased((key) => this.#fateOf(key));
   }
 
   #applyRetention(): void {

@@ -63,20 +63,24 @@ export class ObjectCatalog {
   }
 
   /** Whether there is something to take. */
-  hasReleased(may: (key: ObjectKey) => boolean): boolean {
-    for (const key of this.#released) if (may(key)) return true;
+  hasReleased(fate: (key: ObjectKey) => Fate): boolean {
+    for (const key of this.#released) if (fate(key) === 'take') return true;
     return false;
   }
 
-  /** Takes what was released since the last call, of what `may` be deleted. */
-  takeReleased(may: (key: ObjectKey) => boolean = () => true): ObjectKey[] {
+  /** Takes what was released since the last call and may be deleted, and forgets what is for others to delete. */
+  takeReleased(fate: (key: ObjectKey) => Fate): ObjectKey[] {
     const taken: ObjectKey[] = [];
     const left = new Set<ObjectKey>();
     for (const key of this.#released) {
-      if (may(key)) taken.push(key);
-      else left.add(key);
+      const decided = fate(key);
+      if (decided === 'take') taken.push(key);
+      else if (decided === 'keep') left.add(key);
     }
     this.#released = left;
     return taken;
   }
 }
+
+/** What becomes of a released object: deleted, looked at again later, or left to whoever collects its writer's objects. */
+export type Fate = 'take' | 'keep' | 'leave';

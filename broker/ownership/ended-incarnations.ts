@@ -17,6 +17,8 @@ export interface EndedIncarnationsOptions extends SweepOptions {
   readonly image: MetadataImage;
   readonly self: Incarnation;
   readonly isController: () => boolean;
+  /** From now on its objects are collected here. */
+  readonly adopt: (incarnation: Incarnation) => void;
   /** As far as the image knows no takeover is under way. */
   readonly onAllEnded: () => void;
   /** Between two passes. */
@@ -73,6 +75,7 @@ export class EndedIncarnations {
   }
 
   async #pass(incarnation: Incarnation): Promise<void> {
+    this.#options.adopt(incarnation);
     if ((await sweepEnded(incarnation, this.#options)) > 0) return;
     const { meta, image, logger } = this.#options;
     // Of a node's newest incarnation the key stays: who names an owner compares that it is absent.

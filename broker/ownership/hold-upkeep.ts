@@ -7,7 +7,7 @@ import type { Logger } from '../../io/logger.ts';
 import { type MetaCompare, type MetaOperation, type MetaStore, MetaUnavailable, MetaUnknown } from '../../io/meta/meta-store.ts';
 import type { Incarnation, NodeId } from '../../cluster/identifiers.ts';
 import { type HoldRecord, keys } from '../../cluster/meta-records.ts';
-import { objectPrefixes } from '../log/format/object-keys.ts';
+import { dataPrefix, objectPrefixes, walPrefix } from '../log/format/object-keys.ts';
 import type { CheckpointListener, Log } from '../log/log.ts';
 import type { Partition } from '../log/partition.ts';
 import type { MetadataImage, ShownHold } from './metadata-image.ts';
@@ -40,9 +40,8 @@ export class HoldUpkeep implements CheckpointListener {
   }
 
   wanted(): boolean {
-    const { image, self, log } = this.#options;
-    for (const { node, record, topicId, partition } of image.holds())
-      if ((node === self.node || record.objects === undefined) && log().find(topicId, partition)) return true;
+    const { image, log } = this.#options;
+    for (const { record, topicId, partition } of image.holds()) if (record.objects === undefined && log().find(topicId, partition)) return true;
     return false;
   }
 
@@ -74,10 +73,8 @@ export class HoldUpkeep implements CheckpointListener {
     const partition = log().find(hold.topicId, hold.partition);
     if (!partition) return undefined;
     const { leaderEpoch } = partition;
-    // Of our own node's objects the catalog counts what we reach.
-    if (hold.node === self.node) return { hold, leaderEpoch, objects: undefined };
     const before = hold.record.objects;
-    const reached = objectsOf(partition, hold.node);
+    const reached = foreignObjects(partition, hold.node, self);
     if (reached.size === 0) return { hold, leaderEpoch, objects: undefined };
     if (before === undefined || reached.size * 2 <= before.length) return { hold, leaderEpoch, objects: [...reached].sort() };
     return undefined;
@@ -107,9 +104,12 @@ export class HoldUpkeep implements CheckpointListener {
   }
 }
 
-function objectsOf(partition: Partition, node: number): ReadonlySet<string> {
+/** What the partition reaches of a node, besides this very incarnation's: of its objects our own catalog counts the references. */
+function foreignObjects(partition: Partition, node: NodeId, self: Incarnation): ReadonlySet<string> {
   const objects = new Set<string>();
-  const prefixes = objectPrefixes(node as NodeId);
-  for (const { object } of partition.index.entries) if (prefixes.some((prefix) => object.startsWith(prefix))) objects.add(object);
+  const prefixes = objectPrefixes(node);
+  const own = node === self.node ? [walPrefix(self), dataPrefix(self)] : [];
+  for (const { object } of partition.index.entries)
+    if (prefixes.some((prefix) => object.startsWith(prefix)) && !own.some((prefix) => object.startsWith(prefix))) objects.add(object);
   return objects;
 }

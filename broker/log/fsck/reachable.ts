@@ -121,7 +121,7 @@ class Search {
       if (!state) throw new FormatError(`${partition.state} does not know the partition`);
       for (const { object, position, length } of state.entries) this.#need(object, position + length, { reason: 'records', by });
       const unheld = new Set(state.entries.map(({ object }) => object).filter((object) => !this.#isSafe(object, partition)));
-      for (const object of unheld) this.problems.push(`${by} needs ${object}, which is of another node, and holds it not`);
+      for (const object of unheld) this.problems.push(`${by} needs ${object}, which another incarnation wrote, and does not hold it`);
       const hole = holeIn(state);
       if (hole) this.problems.push(`${by}: ${hole}`);
     } catch (error) {
@@ -129,11 +129,11 @@ class Search {
     }
   }
 
-  /** Of its owner's own node, or under a hold: what is neither may be collected. */
+  /** Of its very owner, or under a hold: what is neither may be collected. */
   #isSafe(object: ObjectKey, { owner, topicId, partition }: StoredPartition): boolean {
-    const node = parseKey(object)?.incarnation.node;
-    if (node === undefined || node === owner.node) return true;
-    const key = holdKey(node, topicId, partition);
+    const writer = parseKey(object)?.incarnation;
+    if (writer === undefined || incarnationKey(writer) === incarnationKey(owner)) return true;
+    const key = holdKey(writer.node, topicId, partition);
     return this.#holds.has(key) && (this.#holds.get(key)?.has(object) ?? true);
   }
 

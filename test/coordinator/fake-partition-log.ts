@@ -17,6 +17,8 @@ import { type ErrorCode, ErrorCodes } from '../../broker/protocol/errors.ts';
 
 interface Upload {
   readonly endOffset: number;
+  /** The log start moves there. */
+  readonly startOffset: number;
   readonly settle: (durability: Durability) => void;
 }
 
@@ -38,8 +40,11 @@ export class FakePartitionLog implements PartitionLog {
   /** Reads answer in pieces of this many bytes, cut anywhere. */
   chunkBytes = Number.POSITIVE_INFINITY;
   batches: Buffer[] = [];
+  /** All that was ever appended and not lost, whatever the log start. */
+  history: Buffer[] = [];
   readonly #uploads: Upload[] = [];
   readonly #listeners = new Set<() => void>();
+  #unsettledStart = 0;
 
   constructor(options: { readonly topic: string; readonly topicId: TopicId; readonly partition: number }) {
     this.topic = options.topic;
@@ -67,10 +72,10 @@ export class FakePartitionLog implements PartitionLog {
       assignOffsetAndEpoch(batch, 0, this.logEndOffset, this.leaderEpoch);
       this.logEndOffset += lastOffsetDelta(batch, 0) + 1;
       this.batches.push(batch);
+      this.history.push(batch);
     }
     const endOffset = this.logEndOffset;
-    const durable = new Promise<Durability>((resolve) => this.#uploads.push({ endOffset, settle: resolve }));
-    if (!this.held) this.upload();
+    const durable = this.#waitForUpload(0);
     return { kind: 'appended', baseOffset: first, lastOffset: endOffset - 1, logAppendTimeMs: -1, durable };
   }
 
@@ -79,15 +84,25 @@ export class FakePartitionLog implements PartitionLog {
     for (let left = count; left > 0; left -= 1) {
       const upload = this.#uploads.shift();
       if (!upload) return;
-      if (durability === 'durable') this.highWatermark = Math.max(this.highWatermark, upload.endOffset);
+      if (durability === 'durable') this.#count(upload);
+      else this.#unsettledStart = Math.max(this.#unsettledStart, upload.startOffset);
       upload.settle(durability);
+      for (const listener of this.#listeners) listener();
     }
-    for (const listener of this.#listeners) listener();
+  }
+
+  /** What was not durable never will be, and nobody hears of it. */
+  crash(): void {
+    this.#uploads.length = 0;
+    this.logEndOffset = this.highWatermark;
+    const isDurable = (batch: Buffer) => lastOffset(batch, 0) < this.highWatermark;
+    this.batches = this.batches.filter(isDurable);
+    this.history = this.history.filter(isDurable);
   }
 
   /** What nobody acknowledged turns out to be in the log after all. */
   settleUnknown(): void {
-    this.highWatermark = this.logEndOffset;
+    this.#count({ endOffset: this.logEndOffset, startOffset: this.#unsettledStart });
     for (const listener of this.#listeners) listener();
   }
 
@@ -133,12 +148,28 @@ export class FakePartitionLog implements PartitionLog {
     return this.leaderEpoch;
   }
 
-  deleteRecordsBefore(): Promise<ErrorCode> {
-    return Promise.resolve(ErrorCodes.NONE);
+  async deleteRecordsBefore(offset: number): Promise<ErrorCode> {
+    if (this.refusal !== undefined) return this.refusal;
+    if (offset > this.highWatermark) return ErrorCodes.OFFSET_OUT_OF_RANGE;
+    const durability = await this.#waitForUpload(offset);
+    if (durability === 'durable') return ErrorCodes.NONE;
+    return durability === 'not-appended' ? ErrorCodes.NOT_LEADER_OR_FOLLOWER : ErrorCodes.REQUEST_TIMED_OUT;
   }
 
   activeProducers(): readonly ActiveProducer[] {
     return [];
+  }
+
+  #waitForUpload(startOffset: number): Promise<Durability> {
+    const settled = new Promise<Durability>((settle) => this.#uploads.push({ endOffset: this.logEndOffset, startOffset, settle }));
+    if (!this.held) this.upload();
+    return settled;
+  }
+
+  #count({ endOffset, startOffset }: Pick<Upload, 'endOffset' | 'startOffset'>): void {
+    this.highWatermark = Math.max(this.highWatermark, endOffset);
+    this.logStartOffset = Math.max(this.logStartOffset, startOffset);
+    this.batches = this.batches.filter((batch) => lastOffset(batch, 0) >= this.logStartOffset);
   }
 
   #cut(batches: readonly Buffer[]): readonly Uint8Array[] {

@@ -13,6 +13,7 @@ import { type ErrorCode, ErrorCodes } from '../../protocol/errors.ts';
 import type { AnyHandler } from '../../server/handler.ts';
 import type { PartitionTable, TopicAdmin } from '../../server/services.ts';
 import { Deadlines } from '../deadlines.ts';
+import { CompactionQueue } from './compaction-queue.ts';
 import type { Group, GroupEffect, JoinAnswer, SyncAnswer, Waiter } from './group.ts';
 import { GroupPartition } from './group-partition.ts';
 import { offsetsTopic, zeroTopicId } from './group-records.ts';
@@ -47,6 +48,7 @@ export class GroupCoordinator {
   readonly #options: GroupCoordinatorOptions;
   readonly #deadlines: Deadlines;
   readonly #partitions = new Map<number, GroupPartition>();
+  readonly #compactions: CompactionQueue;
   readonly #closing = new Set<Promise<void>>();
   readonly #waiting = new Map<Waiter, (answer: never) => void>();
   readonly #rebalances: Counter;
@@ -63,6 +65,7 @@ export class GroupCoordinator {
     this.clock = clock;
     this.offsetsTopic = new OffsetsTopic({ image, admin, logger, partitionCount: settings.offsetsTopicPartitions });
     this.#deadlines = new Deadlines(clock);
+    this.#compactions = new CompactionQueue({ logger, metrics });
     this.commits = metrics.counter('automq_group_offset_commits_total', 'Offsets that group members committed.');
     this.#rebalances = metrics.counter('automq_group_rebalances_total', 'Rebalances of groups that began.');
     this.#loads = metrics.counter('automq_group_loads_total', 'Loads of a partition of __consumer_offsets.', ['outcome']);
@@ -70,6 +73,12 @@ export class GroupCoordinator {
     metrics.observedGauge('automq_group_offsets', 'Committed offsets that this broker keeps.', () => this.#sum((partition) => partition.offsets.size));
     metrics.observedGauge('automq_group_pending_bytes', 'Bytes of group records on their way into the log.', () =>
       this.#sum((partition) => partition.pendingBytes),
+    );
+    metrics.observedGauge('automq_group_live_bytes', 'Bytes that group records would take with each key once.', () =>
+      this.#sum((partition) => partition.live.sizeBytes),
+    );
+    metrics.observedGauge('automq_group_history_bytes', 'Bytes of group records that loading them again would read.', () =>
+      this.#sum((partition) => partition.live.historyBytes),
     );
     metrics.observedGauge('automq_group_waiting_requests', 'JoinGroup and SyncGroup requests that wait.', () => this.#waiting.size);
     this.#scheduleCleanUp();
@@ -91,6 +100,7 @@ export class GroupCoordinator {
       answerSync: (waiter, answer) => this.#answer(waiter, answer),
       phaseChanged: (group, effect) => this.#phaseChanged(group, effect),
       loaded: (outcome) => this.#loads.add(1, outcome),
+      compactable: (compacted) => this.#compactions.offer(compacted),
     });
     this.#partitions.set(log.partition, partition);
   }
@@ -143,13 +153,15 @@ export class GroupCoordinator {
   async #closeAll(): Promise<void> {
     for (const partition of this.#partitions.keys()) this.#close(partition);
     this.#deadlines.close();
-    await Promise.all([...this.#closing, this.offsetsTopic.close()]);
+    await Promise.all([...this.#closing, this.#compactions.idle(), this.offsetsTopic.close()]);
   }
 
   #close(partition: number): void {
-    const closing = this.#partitions.get(partition)?.close();
+    const found = this.#partitions.get(partition);
+    if (!found) return;
     this.#partitions.delete(partition);
-    if (!closing) return;
+    this.#compactions.withdraw(found);
+    const closing = found.close();
     this.#closing.add(closing);
     void closing.finally(() => this.#closing.delete(closing));
   }

@@ -17,7 +17,7 @@ export interface GroupLogOptions {
   readonly appendTimeoutMs: number;
   /** Records on their way into the log; past it appends are refused (COORDINATOR_NOT_AVAILABLE). */
   readonly maxPendingBytes: number;
-  readonly onDurable: (records: readonly GroupRecord[]) => void;
+  readonly onDurable: (append: DurableAppend) => void;
   /** An append and everything behind it is not or may not be in the log. */
   readonly onLost: (durability: 'not-appended' | 'unknown') => void;
 }
@@ -25,9 +25,13 @@ export interface GroupLogOptions {
 /** NONE: durable. */
 export type AppendDone = (error: ErrorCode) => void;
 
-interface Append extends Due {
+export interface DurableAppend {
   readonly records: readonly GroupRecord[];
+  readonly baseOffset: number;
   readonly sizeBytes: number;
+}
+
+interface Append extends Due, DurableAppend {
   done: AppendDone | undefined;
   durability: Durability | undefined;
 }
@@ -37,7 +41,8 @@ export class GroupLog {
   /** In log order. */
   #appends: Append[] = [];
   #pendingBytes = 0;
-  readonly #pendingOfGroup = new Map<string, number>();
+  readonly #pendingOfGroup = new Map<string, Set<Append>>();
+  #waiting: { readonly offset: number; readonly resolve: (applied: boolean) => void }[] = [];
 
   constructor(options: GroupLogOptions) {
     this.#options = options;
@@ -53,9 +58,19 @@ export class GroupLog {
   }
 
   pendingOffsets(groupId: string): OffsetRecord[] {
-    const found: OffsetRecord[] = [];
-    for (const { records } of this.#appends) for (const record of records) if (record.kind === 'offset' && record.groupId === groupId) found.push(record);
+    return this.pendingRecords(groupId).filter((record) => record.kind === 'offset');
+  }
+
+  pendingRecords(groupId: string): GroupRecord[] {
+    const found: GroupRecord[] = [];
+    for (const { records } of this.#pendingOfGroup.get(groupId) ?? []) for (const record of records) if (record.groupId === groupId) found.push(record);
     return found;
+  }
+
+  /** True once all appends below `offset` are durable and were handed to `onDurable`; false when they were lost or given up. */
+  whenDurableBelow(offset: number): Promise<boolean> {
+    if (this.#isDurableBelow(offset)) return Promise.resolve(true);
+    return new Promise((resolve) => this.#waiting.push({ offset, resolve }));
   }
 
   /** One batch: all records count together or not at all. False when it was refused; `done` is called then, too, and never before this returns. */
@@ -68,10 +83,15 @@ export class GroupLog {
     if (this.#pendingBytes + sizeBytes > maxPendingBytes) return this.#refuse(ErrorCodes.COORDINATOR_NOT_AVAILABLE, done);
     const outcome = log.append(batch, { origin: 'coordinator' });
     if (outcome.kind === 'rejected') return this.#refuse(coordinatorError(outcome.error), done);
-    const append: Append = { records, sizeBytes, done, durability: undefined, due: () => tell(append, ErrorCodes.COORDINATOR_NOT_AVAILABLE) };
+    const { baseOffset } = outcome;
+    const append: Append = { records, baseOffset, sizeBytes, done, durability: undefined, due: () => tell(append, ErrorCodes.COORDINATOR_NOT_AVAILABLE) };
     this.#appends.push(append);
     this.#pendingBytes += sizeBytes;
-    for (const { groupId } of records) this.#pendingOfGroup.set(groupId, (this.#pendingOfGroup.get(groupId) ?? 0) + 1);
+    for (const { groupId } of records) {
+      const pending = this.#pendingOfGroup.get(groupId);
+      if (pending) pending.add(append);
+      else this.#pendingOfGroup.set(groupId, new Set([append]));
+    }
     deadlines.set(append, clock.monotonicMs() + appendTimeoutMs);
     void outcome.durable.then((durability) => {
       append.durability = durability;
@@ -117,8 +137,11 @@ export class GroupLog {
   abandon(error: ErrorCode): void {
     const appends = this.#appends;
     this.#appends = [];
+    const waiting = this.#waiting;
+    this.#waiting = [];
     for (const append of appends) this.#forget(append);
     for (const append of appends) tell(append, error);
+    for (const { resolve } of waiting) resolve(false);
   }
 
   #refuse(error: ErrorCode, done: AppendDone): false {
@@ -133,18 +156,30 @@ export class GroupLog {
       if (append.durability !== 'durable') return this.#options.onLost(append.durability);
       this.#appends.shift();
       this.#forget(append);
-      this.#options.onDurable(append.records);
+      this.#options.onDurable(append);
       tell(append, ErrorCodes.NONE);
+      this.#tellWaiting();
     }
+  }
+
+  #isDurableBelow(offset: number): boolean {
+    const first = this.#appends[0];
+    return !first || first.baseOffset >= offset;
+  }
+
+  #tellWaiting(): void {
+    const reached = this.#waiting.filter(({ offset }) => this.#isDurableBelow(offset));
+    if (reached.length === 0) return;
+    this.#waiting = this.#waiting.filter(({ offset }) => !this.#isDurableBelow(offset));
+    for (const { resolve } of reached) resolve(true);
   }
 
   #forget(append: Append): void {
     this.#pendingBytes -= append.sizeBytes;
     this.#options.deadlines.set(append, undefined);
     for (const { groupId } of append.records) {
-      const left = (this.#pendingOfGroup.get(groupId) ?? 1) - 1;
-      if (left === 0) this.#pendingOfGroup.delete(groupId);
-      else this.#pendingOfGroup.set(groupId, left);
+      const pending = this.#pendingOfGroup.get(groupId);
+      if (pending?.delete(append) && pending.size === 0) this.#pendingOfGroup.delete(groupId);
     }
   }
 }

@@ -10,7 +10,8 @@ import type { Logger } from '../../../io/logger.ts';
 import type { PartitionLog } from '../../log/partition-log.ts';
 import { type ErrorCode, ErrorCodes } from '../../protocol/errors.ts';
 import type { Deadlines } from '../deadlines.ts';
-import { CommittedOffsets } from './committed-offsets.ts';
+import type { CommittedOffsets } from './committed-offsets.ts';
+import { compact, type CompactionLimits, type CompactionOutcome, needsCompaction } from './compaction.ts';
 import {
   createGroup,
   type Group,
@@ -23,9 +24,10 @@ import {
   type Waiter,
 } from './group.ts';
 import { restoreGroup } from './group-snapshot.ts';
-import { type AppendDone, GroupLog } from './group-log.ts';
+import { type AppendDone, type DurableAppend, GroupLog } from './group-log.ts';
 import { decodeGroupRecord, type GroupRecord, type OffsetRecord } from './group-records.ts';
 import { type GroupHost, HostedGroup } from './hosted-group.ts';
+import { LiveRecords } from './live-records.ts';
 import { expiredOffsets } from './offset-retention.ts';
 import { replayLog } from './replay-log.ts';
 
@@ -40,6 +42,8 @@ export interface GroupPartitionOptions {
   readonly answerSync: (waiter: Waiter, answer: SyncAnswer) => void;
   readonly phaseChanged: (group: Group, effect: PhaseEffect) => void;
   readonly loaded: (outcome: 'loaded' | 'failed') => void;
+  /** Its history became long: `compact` when it is its turn. */
+  readonly compactable: (partition: GroupPartition) => void;
 }
 
 export interface GroupStorageLimits {
@@ -54,6 +58,7 @@ export interface GroupStorageLimits {
   /** Records on their way into one partition; past it appends are refused (COORDINATOR_NOT_AVAILABLE). */
   readonly maxPendingBytes: number;
   readonly maxTombstonesPerBatch: number;
+  readonly compaction: CompactionLimits;
 }
 
 type PhaseEffect = Extract<GroupEffect, { kind: 'phase' }>;
@@ -66,24 +71,27 @@ export class GroupPartition implements GroupHost {
   readonly #abort = new AbortController();
   readonly #loading: Promise<void>;
   #groups = new Map<string, HostedGroup>();
-  #offsets = new CommittedOffsets();
+  #live: LiveRecords;
   #unavailable: ErrorCode = ErrorCodes.COORDINATOR_LOAD_IN_PROGRESS;
   #wake: (() => void) | undefined;
   /** Topics that were deleted while the groups were not loaded. */
   #deletedMeanwhile: (() => void)[] = [];
+  /** Infinite while it is being compacted. */
+  #compactAfterMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: GroupPartitionOptions) {
     const { log, clock, deadlines, storage } = options;
     this.#options = options;
     this.log = log;
     this.limits = options.limits;
+    this.#live = new LiveRecords(log.logStartOffset);
     this.#records = new GroupLog({
       log,
       clock,
       deadlines,
       appendTimeoutMs: storage.appendTimeoutMs,
       maxPendingBytes: storage.maxPendingBytes,
-      onDurable: (records) => this.#applyDurable(records),
+      onDurable: (append) => this.#applyDurable(append),
       onLost: (durability) => this.#lost(durability),
     });
     this.#loading = this.#keepLoaded();
@@ -96,7 +104,12 @@ export class GroupPartition implements GroupHost {
 
   /** What is durable. */
   get offsets(): CommittedOffsets {
-    return this.#offsets;
+    return this.#live.offsets;
+  }
+
+  /** What a load would make of the log as far as it is durable. */
+  get live(): LiveRecords {
+    return this.#live;
   }
 
   get pendingBytes(): number {
@@ -126,7 +139,7 @@ export class GroupPartition implements GroupHost {
   /** A group that was only asked about leaves no trace. */
   forgetIfBlank(groupId: string): void {
     const hosted = this.#groups.get(groupId);
-    if (!hosted || !isBlank(hosted.group) || this.#records.isPending(groupId) || this.#offsets.ofGroup(groupId).size > 0) return;
+    if (!hosted || !isBlank(hosted.group) || this.#records.isPending(groupId) || this.offsets.ofGroup(groupId).size > 0) return;
     this.#options.deadlines.set(hosted, undefined);
     this.#groups.delete(groupId);
   }
@@ -154,7 +167,7 @@ export class GroupPartition implements GroupHost {
   tombstones(groupId: string): OffsetRecord[] {
     const found = new Map<string, OffsetRecord>();
     const add = (topic: string, partition: number) => found.set(`${topic}/${partition}`, { kind: 'offset', groupId, topic, partition, value: null });
-    for (const [topic, partitions] of this.#offsets.ofGroup(groupId)) for (const partition of partitions.keys()) add(topic, partition);
+    for (const [topic, partitions] of this.offsets.ofGroup(groupId)) for (const partition of partitions.keys()) add(topic, partition);
     for (const { topic, partition } of this.#records.pendingOffsets(groupId)) add(topic, partition);
     return [...found.values()];
   }
@@ -170,11 +183,30 @@ export class GroupPartition implements GroupHost {
     const expired: OffsetRecord[] = [];
     for (const { group } of this.#groups.values()) {
       if (this.#records.isPending(group.groupId)) continue;
-      const { records, all } = expiredOffsets(group, this.#offsets.ofGroup(group.groupId), this.now(), retentionMs);
+      const { records, all } = expiredOffsets(group, this.offsets.ofGroup(group.groupId), this.now(), retentionMs);
       if (all && group.phase === 'Empty' && group.pendingMembers.size === 0) this.deleteGroup(group.groupId, ignore);
       else expired.push(...records);
     }
     if (expired.length > 0) this.remove(expired, ignore);
+    this.#offerCompaction();
+  }
+
+  async compact(): Promise<CompactionOutcome> {
+    const { log } = this;
+    const { clock, storage } = this.#options;
+    const { signal } = this.#abort;
+    const live = this.#live;
+    const isCurrent = () => this.#live === live && this.#unavailable === ErrorCodes.NONE;
+    if (!isCurrent()) return { kind: 'abandoned', rewrittenBytes: 0 };
+    this.#compactAfterMs = Number.POSITIVE_INFINITY;
+    let failed = true;
+    try {
+      const outcome = await compact({ log, records: this.#records, live, isCurrent, signal, clock, limits: storage.compaction });
+      failed = outcome.kind === 'failed';
+      return outcome;
+    } finally {
+      this.#compactAfterMs = failed ? clock.monotonicMs() + storage.compaction.retryMs : Number.NEGATIVE_INFINITY;
+    }
   }
 
   /** Removes the offsets of a deleted topic; `isSame` tells by id whether they are that topic's. */
@@ -184,8 +216,8 @@ export class GroupPartition implements GroupHost {
       return;
     }
     const gone: OffsetRecord[] = [];
-    for (const groupId of this.#offsets.groupIds()) {
-      for (const [partition, value] of this.#offsets.ofGroup(groupId).get(topic) ?? [])
+    for (const groupId of this.offsets.groupIds()) {
+      for (const [partition, value] of this.offsets.ofGroup(groupId).get(topic) ?? [])
         if (isSame(value.topicId)) gone.push({ kind: 'offset', groupId, topic, partition, value: null });
     }
     if (gone.length > 0) this.remove(gone, ignore);
@@ -226,9 +258,15 @@ export class GroupPartition implements GroupHost {
     this.#options.phaseChanged(group, effect);
   }
 
-  #applyDurable(records: readonly GroupRecord[]): void {
-    for (const record of records) if (record.kind === 'offset') this.#offsets.apply(record);
+  #applyDurable({ records, baseOffset, sizeBytes }: DurableAppend): void {
+    this.#live.applyBatch(records, baseOffset, sizeBytes);
     for (const { groupId, value } of records) if (value == null) this.forgetIfBlank(groupId);
+    this.#offerCompaction();
+  }
+
+  #offerCompaction(): void {
+    const { clock, storage, compactable } = this.#options;
+    if (needsCompaction(this.#live, storage.compaction) && clock.monotonicMs() >= this.#compactAfterMs) compactable(this);
   }
 
   #lost(durability: 'not-appended' | 'unknown'): void {
@@ -245,7 +283,7 @@ export class GroupPartition implements GroupHost {
     this.#unavailable = fromNowOn;
     const groups = this.#groups;
     this.#groups = new Map();
-    this.#offsets = new CommittedOffsets();
+    this.#live = new LiveRecords(this.log.logStartOffset);
     for (const hosted of groups.values()) hosted.step({ kind: 'unload', error: waiting });
     this.#records.abandon(waiting);
     this.#wake?.();
@@ -278,15 +316,12 @@ export class GroupPartition implements GroupHost {
     const { log } = this;
     const { signal } = this.#abort;
     const startedMs = clock.monotonicMs();
-    const snapshots = new Map<string, GroupSnapshot>();
-    const offsets = new CommittedOffsets();
+    const live = new LiveRecords(log.logStartOffset);
     let skipped = 0;
-    const visit = (key: Buffer, value: Buffer | null) => {
+    const visit = (key: Buffer, value: Buffer | null, offset: number) => {
       const record = decodeGroupRecord(key, value);
-      if (!record) skipped += 1;
-      else if (record.kind === 'offset') offsets.apply(record);
-      else if (record.value) snapshots.set(record.groupId, record.value);
-      else snapshots.delete(record.groupId);
+      if (record) live.apply(record, offset);
+      else skipped += 1;
     };
     const outcome = await replayLog(log, visit, { clock, chunkBytes: storage.loadChunkBytes, maxBatchBytes: storage.maxBatchBytes, signal });
     if (outcome.kind === 'aborted' || signal.aborted) return false;
@@ -295,24 +330,26 @@ export class GroupPartition implements GroupHost {
       logger.error('groups cannot be loaded, trying again', { ...this.#fields(), reason: outcome.reason });
       return false;
     }
-    this.#become(snapshots, offsets);
+    live.replayed(outcome.endOffset, outcome.sizeBytes, skipped);
+    this.#become(live);
     const ms = Math.round(clock.monotonicMs() - startedMs);
-    const fields = { ...this.#fields(), groups: this.#groups.size, offsets: offsets.size, skipped, ms };
+    const fields = { ...this.#fields(), groups: this.#groups.size, offsets: live.offsets.size, bytes: outcome.sizeBytes, skipped, ms };
     // Fifty empty partitions are no news.
     if (log.logEndOffset === 0) logger.debug('groups are loaded', fields);
     else logger.info('groups are loaded', fields);
     return true;
   }
 
-  #become(snapshots: ReadonlyMap<string, GroupSnapshot>, offsets: CommittedOffsets): void {
-    this.#offsets = offsets;
+  #become(live: LiveRecords): void {
+    this.#live = live;
     this.#unavailable = ErrorCodes.NONE;
-    for (const [groupId, snapshot] of snapshots) this.#groups.set(groupId, new HostedGroup(restoreGroup(groupId, snapshot), this));
-    for (const groupId of offsets.groupIds()) this.findOrCreate(groupId);
+    for (const [groupId, { value }] of live.snapshots()) this.#groups.set(groupId, new HostedGroup(restoreGroup(groupId, value), this));
+    for (const groupId of live.offsets.groupIds()) this.findOrCreate(groupId);
     for (const hosted of this.#groups.values()) hosted.step({ kind: 'loaded' });
     const deleted = this.#deletedMeanwhile;
     this.#deletedMeanwhile = [];
     for (const remove of deleted) remove();
+    this.#offerCompaction();
   }
 
   #fields(): { readonly topic: string; readonly partition: number; readonly leaderEpoch: number } {

@@ -72,6 +72,41 @@ export function decodeGroupRecord(key: Buffer, value: Buffer | null): GroupRecor
   }
 }
 
+/** A record's own fields are at most as many bytes: length, attributes, deltas, lengths of key and value, headers. */
+const recordOverheadBytes = 24;
+const offsetFieldBytes = 2 + 2 + 2 + 4 + (2 + 8 + 4 + 5 + 8 + 16 + 1);
+const groupFieldBytes = 2 + 2 + (2 + 2 + 4 + 2 + 2 + 8 + 4);
+const memberFieldBytes = 2 + 2 + 2 + 2 + 4 + 4 + 4 + 4;
+
+/** No more bytes than that in a batch, and not many fewer; cheaper than encoding it. */
+export function offsetRecordBytes(groupId: string, topic: string, { metadata }: CommittedOffset): number {
+  return recordOverheadBytes + offsetFieldBytes + Buffer.byteLength(groupId) + Buffer.byteLength(topic) + Buffer.byteLength(metadata);
+}
+
+export function groupRecordBytes(groupId: string, { protocolType, protocolName, leaderId, members }: GroupSnapshot): number {
+  let bytes = recordOverheadBytes + groupFieldBytes + textBytes(groupId) + textBytes(protocolType) + textBytes(protocolName) + textBytes(leaderId);
+  for (const { memberId, groupInstanceId, clientId, clientHost, subscription, assignment } of members)
+    bytes +=
+      memberFieldBytes +
+      textBytes(memberId) +
+      textBytes(groupInstanceId) +
+      textBytes(clientId) +
+      textBytes(clientHost) +
+      subscription.length +
+      assignment.length;
+  return bytes;
+}
+
+/** Of a record that has a value. */
+export function recordBytes(record: GroupRecord): number {
+  if (!record.value) return recordOverheadBytes;
+  return record.kind === 'group' ? groupRecordBytes(record.groupId, record.value) : offsetRecordBytes(record.groupId, record.topic, record.value);
+}
+
+function textBytes(text: string | null | undefined): number {
+  return text == null ? 0 : Buffer.byteLength(text);
+}
+
 function encodeOffset(value: CommittedOffset): Buffer {
   const version = value.expireTimestampMs < 0 ? offsetValueVersion : expiringOffsetValueVersion;
   const { offset, leaderEpoch, metadata, topicId } = value;

@@ -18,14 +18,17 @@ export interface ReplayOptions {
 }
 
 export type ReplayOutcome =
-  | { readonly kind: 'replayed'; readonly endOffset: number }
+  | { readonly kind: 'replayed'; readonly endOffset: number; readonly sizeBytes: number }
   | { readonly kind: 'aborted' }
   /** Try again: storage did not answer, or what it answered is damaged. */
   | { readonly kind: 'failed'; readonly reason: string };
 
-/** `visit` throws on what it cannot read. */
-export async function replayLog(log: PartitionLog, visit: (key: Buffer, value: Buffer | null) => void, options: ReplayOptions): Promise<ReplayOutcome> {
+/** Throws on what it cannot read. Key and value are views. */
+export type VisitRecord = (key: Buffer, value: Buffer | null, offset: number) => void;
+
+export async function replayLog(log: PartitionLog, visit: VisitRecord, options: ReplayOptions): Promise<ReplayOutcome> {
   let offset = log.logStartOffset;
+  let sizeBytes = 0;
   while (offset < log.highWatermark) {
     const read = await log.read(offset, { maxBytes: options.chunkBytes, isolation: 'uncommitted' });
     if (options.signal.aborted) return { kind: 'aborted' };
@@ -40,14 +43,15 @@ export async function replayLog(log: PartitionLog, visit: (key: Buffer, value: B
     if (typeof next === 'string') return { kind: 'failed', reason: next };
     if (next === offset) return { kind: 'failed', reason: `nothing could be read at offset ${offset}` };
     offset = next;
+    sizeBytes += bytes.length;
     await new Promise<void>((resolve) => options.clock.defer(resolve));
     if (options.signal.aborted) return { kind: 'aborted' };
   }
-  return { kind: 'replayed', endOffset: offset };
+  return { kind: 'replayed', endOffset: offset, sizeBytes };
 }
 
 /** The offset to go on with, or what is wrong. */
-function replayBatches(bytes: Buffer, startOffset: number, visit: (key: Buffer, value: Buffer | null) => void, options: ReplayOptions): number | string {
+function replayBatches(bytes: Buffer, startOffset: number, visit: VisitRecord, options: ReplayOptions): number | string {
   let next = startOffset;
   for (let position = 0; position < bytes.length; ) {
     const sizeBytes = bytes.length - position < batchHeaderBytes ? 0 : batchSizeBytes(bytes, position);
@@ -61,7 +65,7 @@ function replayBatches(bytes: Buffer, startOffset: number, visit: (key: Buffer, 
   return next;
 }
 
-function visitBatch(batch: Buffer, startOffset: number, visit: (key: Buffer, value: Buffer | null) => void, options: ReplayOptions): string | undefined {
+function visitBatch(batch: Buffer, startOffset: number, visit: VisitRecord, options: ReplayOptions): string | undefined {
   let offset = startOffset;
   // Nothing writes offsets in transactions yet; taking them for committed could skip records of an aborted one.
   if ((attributes(batch, 0) & (controlFlag | transactionalFlag)) !== 0) return `the batch after offset ${startOffset} belongs to a transaction`;
@@ -69,7 +73,7 @@ function visitBatch(batch: Buffer, startOffset: number, visit: (key: Buffer, val
     const fault = forEachRecord(batch, { maxOutputBytes: options.maxBatchBytes }, (record) => {
       ({ offset } = record);
       const key = record.key();
-      if (offset >= startOffset && key != null) visit(key, record.value());
+      if (offset >= startOffset && key != null) visit(key, record.value(), offset);
     });
     return fault && `the batch with offset ${offset} cannot be read: ${fault.message}`;
   } catch (cause) {

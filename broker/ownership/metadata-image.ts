@@ -4,7 +4,7 @@
  */
 import { type Clock, sleep, type Timer } from '../../io/clock.ts';
 import type { Logger } from '../../io/logger.ts';
-import type { MetaEntry, MetaEvent, MetaStore, MetaWatch } from '../../io/meta/meta-store.ts';
+import type { MetaEntry, MetaEvent, MetaList, MetaStore, MetaWatch } from '../../io/meta/meta-store.ts';
 import type { BrokerImage, ClusterImage, MoveImage, TopicImage } from '../../cluster/cluster-image.ts';
 import { type Incarnation, type NodeId, partitionKey, type TopicId } from '../../cluster/identifiers.ts';
 import {
@@ -81,6 +81,8 @@ export interface ShownController {
 }
 
 const relistBackoffMs = 500;
+/** A watch that lost an event is put right by a full list (design §9, F54). */
+const compareIntervalMs = 60_000;
 /** Always the same one: who derives something from settings compares them by identity. */
 const noSettings: Readonly<Record<string, string>> = {};
 
@@ -108,6 +110,7 @@ export class MetadataImage implements ClusterImage {
   #brokers: readonly BrokerImage[] | undefined;
   #revision = 0;
   #watch: MetaWatch | undefined;
+  #compareTimer: Timer | undefined;
   #closed = false;
 
   constructor(options: MetadataImageOptions) {
@@ -118,6 +121,7 @@ export class MetadataImage implements ClusterImage {
   /** Lists once; rejects when the store cannot be reached. Watching starts with it. */
   async start(): Promise<void> {
     await this.#relist();
+    this.#scheduleCompare();
   }
 
   get controllerId(): number {
@@ -235,17 +239,38 @@ export class MetadataImage implements ClusterImage {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#compareTimer?.cancel();
     await this.#watch?.close();
     for (const { resolve } of this.#waiting.splice(0)) resolve();
   }
 
-  async #relist(): Promise<void> {
-    const { entries, revision } = await this.#options.meta.list('');
-    if (this.#closed) return;
+  #scheduleCompare(): void {
+    this.#compareTimer = this.#options.clock.setTimer(compareIntervalMs, () => void this.#compare());
+  }
+
+  async #compare(): Promise<void> {
+    try {
+      const list = await this.#options.meta.list('');
+      // An older one says nothing; what a newer one shows the watch may show in a moment, too.
+      if (!this.#closed && list.revision >= this.#revision) this.#show(list);
+    } catch (error) {
+      this.#options.logger.debug('metadata could not be compared with a full list', { error: String(error) });
+    }
+    if (!this.#closed) this.#scheduleCompare();
+  }
+
+  #show({ entries, revision }: MetaList): void {
     const present = new Set(entries.map(({ key }) => key));
     for (const key of [...this.#revisions.keys()]) if (!present.has(key)) this.#remove(key, revision);
     for (const entry of entries) this.#put(entry, 'list');
     this.#advance(revision);
+  }
+
+  async #relist(): Promise<void> {
+    const list = await this.#options.meta.list('');
+    if (this.#closed) return;
+    this.#show(list);
+    const { revision } = list;
     this.#watch = this.#options.meta.watch('', revision, {
       onEvents: (events, at) => {
         for (const event of events) this.#apply(event);

@@ -94,7 +94,8 @@ export async function runCluster(options: UpOptions & { readonly brokers: number
 
 /** One supervising process in a data folder, also when its metadata lies elsewhere. */
 async function lockData(data: string): Promise<Opened> {
-  await mkdir(upFolder(data), { recursive: true });
+  // Who may enter it may command the cluster.
+  await mkdir(upFolder(data), { recursive: true, mode: 0o700 });
   try {
     const lock = await lockFolder(upFolder(data), { clock: systemClock, random: systemRandom });
     return { close: () => lock.release() };

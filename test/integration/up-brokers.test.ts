@@ -171,7 +171,9 @@ test('a broker that dies by itself is started again; one can be added, drained a
   assert.equal(await up.ended, 0, up.output);
 });
 
-test('the brokers end by themselves when the process that supervises them is killed, and the next run takes over the folder', { timeout }, async () => {
+test('the brokers end by themselves when the process that supervises them is killed; the next run takes over the folder; a second Ctrl-C ends at once', {
+  timeout,
+}, async () => {
   const { up } = await startThree('orphaned');
   const pids = pidsOf(await statusOf('orphaned'));
   assert.equal(pids.length, 3);
@@ -182,8 +184,14 @@ test('the brokers end by themselves when the process that supervises them is kil
   const second = run('--brokers', '2', '--data', 'orphaned');
   assert.equal(await second.ended, 1);
   assert.match(second.output, new RegExp(`process ${next.pid} uses the folder`));
+  const nextPids = pidsOf(await statusOf('orphaned'));
+  process.kill(nextPids[1] ?? 0, 'SIGSTOP');
+  assert.equal(stateOf(await statusOf('orphaned'), 1)?.kind, 'silent');
   next.signal('SIGINT');
-  assert.equal(await next.ended, 0, next.output);
+  await next.says(/ending: every broker/);
+  next.signal('SIGINT');
+  assert.equal(await next.ended, 130, next.output);
+  await untilGone(nextPids);
 });
 
 test('what each broker has for itself cannot be set for all, and a broker that cannot start is told with its log', { timeout }, async () => {

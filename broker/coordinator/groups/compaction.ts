@@ -9,6 +9,7 @@ import type { Clock } from '../../../io/clock.ts';
 import { batchHeaderBytes } from '../../log/batch/record-batch.ts';
 import type { PartitionLog } from '../../log/partition-log.ts';
 import { ErrorCodes } from '../../protocol/errors.ts';
+import { orAborted } from '../or-aborted.ts';
 import type { GroupLog } from './group-log.ts';
 import { type GroupRecord, recordBytes } from './group-records.ts';
 import type { LiveRecords } from './live-records.ts';
@@ -59,7 +60,7 @@ export async function compact(compaction: Compaction): Promise<CompactionOutcome
   if (!(await records.whenDurableBelow(log.logEndOffset)) || !isCurrent()) return { kind: 'abandoned', rewrittenBytes };
   if (!live.complete) return { kind: 'failed', rewrittenBytes, reason: 'the log has records of somebody else' };
   // Offsets that an open transaction stages are not live yet: they are in the log only, at or past the last stable offset.
-  const error = await raised(log, Math.min(cut, log.lastStableOffset), compaction.signal);
+  const error = await orAborted(log.deleteRecordsBefore(Math.min(cut, log.lastStableOffset)), compaction.signal);
   if (error === undefined || !isCurrent()) return { kind: 'abandoned', rewrittenBytes };
   if (error !== ErrorCodes.NONE) return { kind: 'failed', rewrittenBytes, reason: `raising the log start answered ${error}` };
   return { kind: 'compacted', cut, rewrittenBytes, droppedBytes: live.cutOff() };
@@ -135,19 +136,6 @@ class PendingKeys {
 
 function keyInGroup(record: GroupRecord): string {
   return record.kind === 'group' ? '' : `${record.topic}/${record.partition}`;
-}
-
-/** Undefined: aborted before there was an answer. Closing must not wait for storage. */
-function raised(log: PartitionLog, offset: number, signal: AbortSignal) {
-  return new Promise<Awaited<ReturnType<PartitionLog['deleteRecordsBefore']>> | undefined>((resolve, reject) => {
-    const onAbort = () => resolve(undefined);
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    log
-      .deleteRecordsBefore(offset)
-      .then(resolve, reject)
-      .finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }
 
 function ignore(): void {}

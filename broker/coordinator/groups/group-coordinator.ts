@@ -81,6 +81,7 @@ export class GroupCoordinator {
       this.#sum((partition) => partition.live.historyBytes),
     );
     metrics.observedGauge('automq_group_waiting_requests', 'JoinGroup and SyncGroup requests that wait.', () => this.#waiting.size);
+    metrics.observedGauge('automq_group_deadlines', 'Groups and appends for which a time is set.', () => this.#deadlines.size);
     this.#scheduleCleanUp();
   }
 

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../../io/clock.ts';
 import { attributes, batchHeaderBytes, batchSizeBytes, controlFlag, crcFits, lastOffset, transactionalFlag } from '../../log/batch/record-batch.ts';
+import { orAborted } from '../or-aborted.ts';
 import { forEachRecord } from '../../log/batch/records.ts';
 import type { PartitionLog } from '../../log/partition-log.ts';
 
@@ -30,8 +31,9 @@ export async function replayLog(log: PartitionLog, visit: VisitRecord, options: 
   let offset = log.logStartOffset;
   let sizeBytes = 0;
   while (offset < log.highWatermark) {
-    const read = await log.read(offset, { maxBytes: options.chunkBytes, isolation: 'uncommitted' });
-    if (options.signal.aborted) return { kind: 'aborted' };
+    const answer = log.read(offset, { maxBytes: options.chunkBytes, isolation: 'uncommitted' });
+    const read = answer instanceof Promise ? await orAborted(answer, options.signal) : answer;
+    if (!read || options.signal.aborted) return { kind: 'aborted' };
     if (read.kind === 'out-of-range' && log.logStartOffset > offset) {
       offset = log.logStartOffset;
       continue;

@@ -40,6 +40,8 @@ export interface SimBrokerOptions {
   readonly program: BrokerProgram;
   readonly launch: BrokerLaunch;
   readonly clockOffsetMs: number;
+  /** Messages of brokers, to see what was met in a run. */
+  readonly onMessage: (message: string) => void;
   /** How long a supervisor waits before it starts a broker again. */
   readonly restartMs: () => number;
 }
@@ -198,16 +200,17 @@ export class SimBroker {
       objects: objects.clientOf(process),
       meta: meta.clientOf(process),
       transport: network.transportOf(process),
-      logger: simLogger(process, {}),
+      logger: simLogger(process, {}, this.#options.onMessage),
       metrics: noMetrics,
     };
   }
 }
 
 /** Log lines become lines of the trace. */
-function simLogger(process: SimProcess, bound: LogFields): Logger {
+function simLogger(process: SimProcess, bound: LogFields, onMessage: (message: string) => void): Logger {
   const log = (level: string) => (message: string, fields?: LogFields) => {
     if (process.dead) return;
+    onMessage(message);
     const values = Object.entries({ ...bound, ...fields }).map(([name, value]) => `${name}=${typeof value === 'string' ? value : safeJson(value)}`);
     process.scheduler.trace.line(process.scheduler.nowMs, `${process.name} ${level} ${message} ${values.join(' ')}`);
   };
@@ -216,7 +219,7 @@ function simLogger(process: SimProcess, bound: LogFields): Logger {
     warn: log('warn'),
     info: log('info'),
     debug: () => {},
-    child: (fields) => simLogger(process, { ...bound, ...fields }),
+    child: (fields) => simLogger(process, { ...bound, ...fields }, onMessage),
   };
 }
 

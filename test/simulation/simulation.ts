@@ -87,6 +87,7 @@ class World {
   readonly #objects: FakeObjectStore;
   readonly #meta: FakeMetaStore;
   readonly #recorder: Recorder;
+  readonly #messages = new Map<string, number>();
   readonly #invariants: Invariants;
   readonly #brokers: SimBroker[] = [];
   readonly #producers: SimProducer[] = [];
@@ -189,6 +190,7 @@ class World {
     if (!this.#checked) this.#checkHistory();
     const counts = new Map([...this.#objects.counts].map(([name, count]) => [`store ${name}`, count]));
     for (const [name, count] of this.#meta.counts) counts.set(`meta ${name}`, count);
+    for (const [message, count] of this.#messages) counts.set(`log "${message}"`, count);
     counts.set(
       'broker lives',
       this.#brokers.reduce((sum, broker) => sum + broker.lives, 0),
@@ -220,6 +222,7 @@ class World {
       program: this.#given.program,
       launch: { nodeId, host: `broker-${nodeId}`, port: kafkaPort, internalPort: 9100, settings: this.#options.broker },
       clockOffsetMs: this.#clockOffsetOf(nodeId),
+      onMessage: (message) => this.#messages.set(message, (this.#messages.get(message) ?? 0) + 1),
       // Others take over what is away for long.
       restartMs: () => (this.#options.brokers > 1 && random.chance(0.3) ? random.between(2_000, 30_000) : random.logBetween(1, 2_000)),
     });

@@ -118,6 +118,8 @@ export function swarmOptions(seed: number, brokers?: number): SimOptions {
 /** The same for many brokers: faults between them, moves, groups. */
 function clusterOptions(options: SimOptions, random: SimRandom, brokers: number): SimOptions {
   const { workMs, quiet } = options;
+  // More than one transaction of a handover; with one consumer, for what every poll costs.
+  const many = random.chance(0.06);
   const faults = clusterFaults.filter(() => random.chance(0.35));
   const rates = faults.map((fault) => [fault, Math.round(workMs / random.logBetween(1, 6))] as const);
   return {
@@ -130,7 +132,8 @@ function clusterOptions(options: SimOptions, random: SimRandom, brokers: number)
     },
     noise: [...options.noise, ...clusterNoises.filter(() => random.chance(0.7))],
     groups: Array.from({ length: random.pick([0, 1, 1, 2]) }, () => random.integer(1, 2)),
-    topics: random.chance(0.08) ? options.topics.map((topic) => ({ ...topic, partitions: 60 })) : options.topics,
+    topics: many ? options.topics.map((topic) => ({ ...topic, partitions: 45 })) : options.topics,
+    consumers: many ? 1 : options.consumers,
     lastVictim: random.chance(0.75) ? 'none' : random.pick(['dead', 'asleep'] as const),
     drainGapMs: random.chance(0.4) ? random.pick([3_000, 10_000]) : 0,
     broker: { ...options.broker, 'offsets.topic.num.partitions': random.pick(['1', '3']), 'group.initial.rebalance.delay.ms': random.pick(['0', '500']) },

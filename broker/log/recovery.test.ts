@@ -39,6 +39,7 @@ describe('a damaged checkpoint page', () => {
     assert.deepEqual(await found.listed(), range(partitionsPerPage, 40));
     assert.equal(await found.endOffset(34), 1);
     assert.equal(await found.endOffset(35), 2);
+    assert.equal((await seal(on, { epoch: 4 })).key, found.key, 'no new state object as long as nothing is mended');
     await mend();
     const mended = await seal(on, { epoch: 3 });
     assert.equal(await mended.inDoubt(), false);
@@ -214,7 +215,7 @@ async function seal(
   return {
     key,
     listed: async () => [...(await on.until(states().load(key))).values()].map(({ partition }) => partition).sort((a, b) => a - b),
-    inDoubt: () => on.until(states().isInDoubt(key)),
+    inDoubt: async () => (await on.until(states().doubtsOf(key))).length > 0,
     endOffset: async (partition) => (await on.until(states().resolve(key, { topicId: testTopic, partition })))?.endOffset,
   };
 }

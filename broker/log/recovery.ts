@@ -26,7 +26,7 @@ export interface RecoveryOptions extends WalTailReads {
   readonly wal: WalWriter;
   /**
    * Damaged checkpoint pages and WAL footers (docs/design/0005-damage.md). `refuse`, the default: nothing is sealed. `doubt`: the state
-   * object lists what is certain and says that the rest is not (`StoredStates.isInDoubt`); the caller leaves the rest's records alone.
+   * object lists what is certain and says that the rest is not (`StoredStates.doubtsOf`); the caller leaves the rest's records alone.
    */
   readonly damage?: 'refuse' | 'doubt';
   readonly mutants?: Mutants;
@@ -55,11 +55,12 @@ export async function sealIncarnation(dead: Incarnation, pointer: ObjectKey | un
   }
 }
 
-/** What the seal names, if it leaves nothing in doubt; else what can be read now, since somebody may have mended it. Records that were reassigned by it name the incarnation no more. */
+/** What the seal names, if it knows as much as we do; else what can be read now: somebody may have mended something. Records that were reassigned by it name the incarnation no more. */
 async function settledState(named: ObjectKey, found: Found, options: RecoveryOptions): Promise<ObjectKey> {
   const states = new StoredStates({ ...options, maxProducers: Number.MAX_SAFE_INTEGER, producerExpirationMs: Number.MAX_SAFE_INTEGER });
   try {
-    if (!(await states.isInDoubt(named))) return named;
+    const doubts = await states.doubtsOf(named);
+    if (doubts.length === 0 || (doubts.length === found.damaged.size && doubts.every((key) => found.damaged.has(key)))) return named;
   } catch (error) {
     if (!(error instanceof FormatError) || error instanceof MissingObject) throw error;
     options.logger.error('the state object that a seal names is damaged, making it anew', { key: named, reason: error.message });

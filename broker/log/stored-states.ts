@@ -66,9 +66,9 @@ export class StoredStates {
     return loading;
   }
 
-  /** Whether a partition that the state object does not list may have records that could not be read: it must be given no owner, for its old pointer may be too old. */
-  async isInDoubt(key: ObjectKey): Promise<boolean> {
-    return (await this.loadAll(key)).doubts.length > 0;
+  /** What could not be read when the state object was written. If anything: a partition that it does not list must be given no owner, for its old pointer may be too old. */
+  async doubtsOf(key: ObjectKey): Promise<readonly ObjectKey[]> {
+    return (await this.loadAll(key)).doubts;
   }
 
   /** The full state of a partition as `key` tells it for `leaderEpoch` (undefined: whichever it has); undefined when it has none. */

@@ -95,7 +95,7 @@ const { keepaliveLies: _, ...metaStoreFaultsOfOne } = noMetaStoreFaults;
 const noCrashPoints: CrashPoints = { createIssued: 0, created: 0, deleted: 0, txnApplied: 0 };
 
 /** Runs draw 1 to 4 brokers, but no more than this. */
-const mostBrokers = 1;
+const mostBrokers = 4;
 
 /** What options had not yet when a seed file was written. */
 const olderOptions = { brokers: 1, groups: [], drainGapMs: 0, lastVictim: 'none' } as const;

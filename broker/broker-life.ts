@@ -102,7 +102,11 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     logger,
     clusterId: options.clusterId,
     isInternalTopic: (name) => internalTopics.has(name),
-    onTopicShown: (topic) => owned.topicShown(topic),
+    onTopicShown: (topic) => {
+      owned
+        .topicShown(topic)
+        .catch((error: unknown) => logger.error('partitions of a new topic could not be opened', { topic: topic.name, error: String(error) }));
+    },
     onTopicRemoved: (topic) => {
       groups.onTopicDeleted(topic.name, topic.topicId);
       // That a list lacks it deletes nothing: its tombstone does, which removal looks for.

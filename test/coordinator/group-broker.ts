@@ -164,7 +164,8 @@ export class GroupBroker {
       topicById: (topicId) => [...this.topics.values()].find((topic) => topic.topicId === topicId),
       topics: () => [...this.topics.values()],
       leaderOf: () => ({ leader: this.leader, leaderEpoch: 0 }),
-      moves: () => [], brokerConfig: () => ({}),
+      moves: () => [],
+      brokerConfig: () => ({}),
     };
   }
 }

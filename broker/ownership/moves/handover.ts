@@ -135,7 +135,7 @@ async function settleOne(each: Moving, options: HandoverOptions): Promise<Settle
   const { meta, clock, signal, self } = options;
   const key = keyOf(each);
   const value = JSON.stringify(each.record);
-  let { modRevision } = each;
+  const { modRevision } = each;
   for (;;) {
     if (signal.aborted || options.log.wal.refusal === 'ended') return 'moved';
     try {

@@ -57,7 +57,7 @@ export class CompactionQueue {
       this.#runs.add(1, outcome.kind);
       this.#rewrittenBytes.add(outcome.rewrittenBytes);
       if (outcome.kind === 'compacted') this.#logger.info('group records are compacted', { ...fields, ...outcome });
-      if (outcome.kind === 'failed') this.#logger.warn('group records could not be compacted, later again', { ...fields, ...outcome });
+      if (outcome.kind === 'failed') this.#logger.info('group records could not be compacted, later again', { ...fields, ...outcome });
     } catch (cause) {
       this.#runs.add(1, 'failed');
       this.#logger.error('compacting group records failed', { ...fields, cause });

@@ -125,7 +125,7 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
       liveness?.clusterChanged();
     },
   });
-  const holds: HoldUpkeep = new HoldUpkeep({ meta: io.meta, logger, self: incarnation, image, log: () => log });
+  const holds: HoldUpkeep = new HoldUpkeep({ meta: io.meta, logger, self: incarnation, image, log: () => log, ...mutantOption });
   const log: Log = new Log({
     objects: io.objects,
     clock: io.clock,
@@ -135,8 +135,8 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     incarnation,
     limits,
     stored,
-    provePointer: (checkpoint) => provePointer(checkpoint, { meta: io.meta, clock: io.clock, signal, incarnation }),
-    heldOf: (objects, notOlderThan) => heldObjects(io.meta, objects, notOlderThan),
+    provePointer: (checkpoint) => provePointer(checkpoint, { meta: io.meta, clock: io.clock, signal, incarnation, ...mutantOption }),
+    heldOf: (objects, notOlderThan) => heldObjects(io.meta, objects, mutants?.has('collect-on-stale-holds') ? 0 : notOlderThan),
     checkpoints: holds,
     onEnd: (walEnd) => {
       options.onLiving(undefined);
@@ -167,6 +167,7 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     },
     onClosed: (topicId, partition) => groups.onPartitionClosed(topicId, partition),
     onUnsettled: (shown) => void settleRecord(shown, { meta: io.meta, clock: io.clock, signal, self: incarnation }),
+    ...mutantOption,
   });
   const mover: Mover = new Mover({ meta: io.meta, clock: io.clock, logger, signal, self: incarnation, image, log, owned, ...mutantOption });
   const removal: TopicRemoval = new TopicRemoval({
@@ -193,6 +194,7 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     logger,
     catalog: log.catalog,
     isGoing: (object) => log.isGoing(object),
+    ...mutantOption,
     intervalMs: Math.max(sweepIntervalMs, limits.collectionDelayMs),
   });
   const admin = new MetaTopicAdmin({

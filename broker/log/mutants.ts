@@ -14,6 +14,14 @@ export const mutantNames = [
   'move-to-fenced',
   'drop-hold-on-move',
   'settle-move-by-read',
+  'own-by-node',
+  'take-over-without-claim',
+  'pointer-in-spite-of-claim',
+  'checkpoint-of-another-epoch',
+  'collect-on-stale-holds',
+  'drop-hold-without-comparing',
+  'forget-unsettled-handover',
+  'collect-seals',
   'send-other-bytes',
 ] as const;
 

@@ -11,11 +11,13 @@ import { type CertainReads, untilCertain } from './certain-reads.ts';
 import { dataPrefix, type ObjectKey, parseKey, walPrefix } from './format/object-keys.ts';
 import { maxSealBytes } from './format/seal.ts';
 import { decodeTrailer, trailerBytes } from './format/trailer.ts';
+import type { Mutants } from './mutants.ts';
 import type { ObjectCatalog } from './object-catalog.ts';
 
 export interface SweepOptions extends CertainReads {
   readonly catalog: ObjectCatalog;
   readonly logger: Logger;
+  readonly mutants?: Mutants;
   /** Released before, and on its way out or held by another broker. */
   readonly isGoing: (key: ObjectKey) => boolean;
 }
@@ -47,7 +49,7 @@ async function staysForEver({ key, sizeBytes }: ListedObject, options: SweepOpti
     options.logger.warn('an object with a strange name lies among our own and stays there', { key });
     return true;
   }
-  if (parsed.area === 'data') return false;
+  if (parsed.area === 'data' || options.mutants?.has('collect-seals')) return false;
   if (parsed.number === 0) return true;
   if (sizeBytes > maxSealBytes || options.catalog.has(key as ObjectKey)) return false;
   const tail = await untilCertain(options, () => options.objects.readTail(key, trailerBytes));

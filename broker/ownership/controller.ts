@@ -104,6 +104,7 @@ export class Controller {
         fenced: false,
         ended: false,
       };
+      if (this.#options.mutants?.has('take-over-without-claim')) return { incarnation, record, modRevision: 0 };
       const result = await meta.txn({
         compare: [{ key: node.key, modRevision: node.modRevision }, { key, modRevision: 0 }, ...this.#guards],
         then: [{ kind: 'put', key, value: JSON.stringify(record) }],

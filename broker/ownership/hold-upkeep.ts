@@ -9,6 +9,7 @@ import type { Incarnation, NodeId } from '../../cluster/identifiers.ts';
 import { type HoldRecord, keys } from '../../cluster/meta-records.ts';
 import { dataPrefix, objectPrefixes, walPrefix } from '../log/format/object-keys.ts';
 import type { CheckpointListener, Log } from '../log/log.ts';
+import type { Mutants } from '../log/mutants.ts';
 import type { Partition } from '../log/partition.ts';
 import type { MetadataImage, ShownHold } from './metadata-image.ts';
 
@@ -18,6 +19,7 @@ export interface HoldUpkeepOptions {
   readonly self: Incarnation;
   readonly image: MetadataImage;
   readonly log: () => Log;
+  readonly mutants?: Mutants;
 }
 
 interface Change {
@@ -89,7 +91,8 @@ export class HoldUpkeep implements CheckpointListener {
         if (!shown || shown.record.leaderEpoch !== leaderEpoch || !this.#isOurs(shown.record.owner)) continue;
         const key = keys.hold(hold.node, hold.topicId, hold.partition);
         // A late delete must not remove the hold of a later move.
-        compare.push({ key: keys.partition(hold.topicId, hold.partition), modRevision: shown.modRevision }, { key, modRevision: hold.modRevision });
+        if (!this.#options.mutants?.has('drop-hold-without-comparing'))
+          compare.push({ key: keys.partition(hold.topicId, hold.partition), modRevision: shown.modRevision }, { key, modRevision: hold.modRevision });
         then.push(
           objects === undefined ? { kind: 'delete', key } : { kind: 'put', key, value: JSON.stringify({ objects: [...objects] } satisfies HoldRecord) },
         );

@@ -162,6 +162,7 @@ export interface PointerWriteOptions {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly incarnation: Incarnation;
+  readonly mutants?: Mutants;
 }
 
 /**
@@ -179,7 +180,7 @@ export async function provePointer(checkpoint: ObjectKey, options: PointerWriteO
         const result = await meta.txn({
           compare: [
             { key, modRevision: before.modRevision },
-            { key: keys.recovery(incarnation.node, incarnation.epoch), modRevision: 0 },
+            ...(options.mutants?.has('pointer-in-spite-of-claim') ? [] : [{ key: keys.recovery(incarnation.node, incarnation.epoch), modRevision: 0 }]),
           ],
           then: [{ kind: 'put', key, value: JSON.stringify({ ...record, checkpoint }) }],
           otherwise: [{ kind: 'get', key: keys.recovery(incarnation.node, incarnation.epoch) }],

@@ -76,6 +76,7 @@ export async function handOver(moves: readonly PlannedMove[], options: HandoverO
   try {
     const counts = handover !== undefined && (options.mutants?.has('count-handover-early') || (await handover.counted));
     if (!handover || !counts) return 0;
+    if (options.mutants?.has('forget-unsettled-handover')) handover.release();
     const prefixes = objectPrefixes(options.self.node);
     for (const [i, each] of moving.entries())
       each.held = [...(handover.reached[i] ?? []), handover.key].filter((object) => prefixes.some((prefix) => object.startsWith(prefix))).sort();

@@ -55,6 +55,8 @@ export interface SimulateOptions {
 
 /** How long after healing everything must be answered and read, virtual. */
 const livenessMs = 180_000;
+/** One slow call after the other, over everything that is stored. */
+const storeCheckMs = 3_600_000;
 /** The latest that a late write may still land after healing. */
 const lateMs = 125_000;
 const maxViolations = 50;
@@ -374,7 +376,7 @@ class World {
     const checked = this.#given.storeCheck(process, this.#random.fork('fsck'), this.#objects, this.#meta).then((found) => {
       problems = found;
     });
-    await this.#reach('the store can be checked', () => problems !== undefined, livenessMs);
+    await this.#reach('the store can be checked', () => problems !== undefined, storeCheckMs);
     if (problems !== undefined) await checked;
     for (const problem of problems ?? []) this.violation('fsck', problem);
   }

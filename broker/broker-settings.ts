@@ -96,6 +96,11 @@ export const brokerSettings = {
   'offsets.topic.num.partitions': setting(int({ min: 1 }), '50', 'Partitions of __consumer_offsets when it is created.'),
   'offsets.topic.replication.factor': setting(short({ min: 1 }), '3', 'Accepted; the object store replicates.'),
   'offsets.retention.minutes': setting(int({ min: 1 }), '10080', 'How long the offsets of an empty group are kept.'),
+  'offsets.compaction.min.bytes': setting(
+    long({ min: 0 }),
+    '1048576',
+    'A partition of __consumer_offsets that is smaller is not compacted; a larger one when it is three times its live keys.',
+  ),
   'offsets.retention.check.interval.ms': setting(long({ min: 1 }), '600000', 'How often expired offsets are removed.'),
   'offsets.commit.timeout.ms': setting(int({ min: 1 }), '5000', 'How long an offset commit waits to be durable.'),
   'offset.metadata.max.bytes': setting(int(), '4096', 'Largest metadata text of an offset commit.'),
@@ -156,6 +161,11 @@ export const brokerSettings = {
     string,
     '',
     'The host by which other brokers reach internal.listener; empty: the host it listens on, or that of advertised.listeners.',
+  ),
+  'internal.advertised.port': setting(
+    int({ min: 0, max: 65_535 }),
+    '0',
+    'The port by which other brokers reach internal.listener, where something stands between; 0: the one it listens on.',
   ),
 
   // What operators see

@@ -249,6 +249,7 @@ function drawBrokerSettings(random: SimRandom): Readonly<Record<string, string>>
     'merge.interval.ms': random.pick(['500', '3000', '60000']),
     'stream.object.min.bytes': random.pick(['500', '3000', '8388608']),
     'checkpoint.interval.ms': random.pick(['300', '2000', '60000']),
+    'offsets.compaction.min.bytes': '2000',
     'gc.delay.ms': random.pick(['0', '1000', '3600000']),
     'log.retention.check.interval.ms': random.pick(['300', '2000']),
   };

@@ -39,7 +39,7 @@ export function groupSettings(config: BrokerConfig): GroupSettings {
       appendTimeoutMs: config.offsetsCommitTimeoutMs,
       maxPendingBytes: 32 * mib,
       maxTombstonesPerBatch: 1_000,
-      compaction: { minHistoryBytes: mib, historyFactor: 3, batchBytes: 64 * 1024, maxInFlightBytes: mib, retryMs: 30_000 },
+      compaction: { minHistoryBytes: config.offsetsCompactionMinBytes, historyFactor: 3, batchBytes: 64 * 1024, maxInFlightBytes: mib, retryMs: 30_000 },
     },
     minSessionTimeoutMs: config.groupMinSessionTimeoutMs,
     maxSessionTimeoutMs: config.groupMaxSessionTimeoutMs,

@@ -7,6 +7,7 @@
  * With `folder` it has the crash behaviour of files: what was created and not answered may be gone after a
  * power cut, a delete that was not answered may be undone (F67).
  */
+import { setMaxListeners } from 'node:events';
 import type {
   CallOptions,
   CreateOutcome,
@@ -384,7 +385,11 @@ class FakeObjectStoreClient implements ObjectStore {
       };
 
       const deadline = answer(deadlineMs, { kind: 'unknown', cause: 'deadline' });
-      call.options?.signal?.addEventListener('abort', onAbort, { once: true });
+      if (call.options?.signal) {
+        // Many calls share a life's signal; ten of them at once are no leak.
+        setMaxListeners(0, call.options.signal);
+        call.options.signal.addEventListener('abort', onAbort, { once: true });
+      }
 
       const toStoreMs = this.#latencyMs() + (fate.kind === 'slow' ? fate.extraMs * this.#random.float() : 0);
       this.#scheduler.schedule(toStoreMs, `${process.name} ${call.label} ${fate.kind}`, () => {

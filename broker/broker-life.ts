@@ -304,13 +304,18 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
   };
   try {
     await startImage(image, io.clock, logger, signal);
-    const { ended: past, unreadable } = await takeOverOwnPast({
+    const {
+      ended: past,
+      unreadable,
+      inDoubt,
+    } = await takeOverOwnPast({
       ...recovery,
       states,
       guards: [],
       place: (orphans) => orphans.map(() => incarnation),
       open: (acquired) => owned.open(acquired),
     });
+    for (const partition of inDoubt) owned.refuse(partition);
     log.allowCollection(() => (owned.failedCount > 0 || unreadable.length > 0 ? 'own' : 'everything'));
     removal.wake();
     liveness = beginLiveness();

@@ -8,6 +8,7 @@ import type { Incarnation, NodeId } from '../cluster/identifiers.ts';
 import { keys, nodeRecord, parseRecord } from '../cluster/meta-records.ts';
 import { beginLife, type BrokerLife } from './broker-life.ts';
 import type { BrokerConfig } from './config.ts';
+import { withFreePorts } from './listener-ports.ts';
 import type { Mutants } from './log/mutants.ts';
 import type { NodeIdentity } from './ownership/incarnation.ts';
 import { InternalListener } from './ownership/liveness/internal-listener.ts';
@@ -43,7 +44,8 @@ interface Serving {
 }
 
 /** Resolves when the broker serves; rejects when it cannot begin. */
-export async function startBroker(config: BrokerConfig, io: Io, options: BrokerOptions): Promise<Broker> {
+export async function startBroker(asked: BrokerConfig, io: Io, options: BrokerOptions): Promise<Broker> {
+  const config = await withFreePorts(asked, io.transport);
   const abort = new AbortController();
   let fail: (error: Error) => void = () => {};
   const failed = new Promise<Error>((resolve) => {
@@ -183,7 +185,7 @@ function identityOf(config: BrokerConfig, internalPort: number | undefined): Nod
     host,
     port: advertised?.port ?? 9092,
     rack: config.brokerRack,
-    internal: internalPort === undefined ? undefined : { host: internalHost, port: internalPort },
+    internal: internalPort === undefined ? undefined : { host: internalHost, port: config.internalAdvertisedPort || internalPort },
   };
 }
 

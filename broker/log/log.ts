@@ -61,6 +61,8 @@ export interface LogOptions {
   /** Told of each checkpoint: what partitions reach when it is built, and when it is proven. */
   readonly checkpoints?: CheckpointListener;
   readonly onEnd: (end: WalEnd) => void;
+  /** The finalized storage version; without it the newest. */
+  readonly storageVersion?: () => number;
   readonly mutants?: Mutants;
 }
 
@@ -134,6 +136,7 @@ export class Log {
       },
       onPlaced: (key, object) => this.#placed(key, object),
       onEnd: (end) => this.#end(end),
+      ...(options.storageVersion ? { storageVersion: options.storageVersion } : {}),
       ...(options.mutants ? { mutants: options.mutants } : {}),
     });
     this.#storedBytes = metrics.counter('automq_stored_bytes_total', 'Bytes given to the object store; all kinds divided by wal is the write amplification', [
@@ -345,7 +348,11 @@ export class Log {
 
   /** Something changed, or waits for a checkpoint to be collected. */
   #checkpointSaysMore(): boolean {
-    return this.#checkpointer.dirty || this.#options.checkpoints?.wanted() === true || this.catalog.hasReleased((key) => this.#fateOf(key));
+    return (
+      this.#checkpointer.dirty ||
+      this.#options.checkpoints?.wanted() === true ||
+      this.catalog.hasReleased(`${this.#collectable()} ${this.#adopted.size}`, (key) => this.#fateOf(key))
+    );
   }
 
   #applyRetention(): void {

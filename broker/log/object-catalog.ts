@@ -17,6 +17,10 @@ export interface CatalogEntry {
 export class ObjectCatalog {
   readonly #entries = new Map<ObjectKey, CatalogEntry>();
   #released = new Set<ObjectKey>();
+  /** Grows with `#released`. */
+  #releases = 0;
+  /** Nothing was there to take then. */
+  #looked: { readonly releases: number; readonly mode: string } | undefined;
 
   get size(): number {
     return this.#entries.size;
@@ -26,7 +30,7 @@ export class ObjectCatalog {
   add(key: ObjectKey, contentBytes: number): void {
     const entry = this.#entries.get(key);
     if (entry) entry.contentBytes = contentBytes;
-    else this.#released.add(key);
+    else this.#addReleased(key);
   }
 
   retain(key: ObjectKey, bytes: number): void {
@@ -47,7 +51,12 @@ export class ObjectCatalog {
     entry.liveBytes -= bytes;
     if (entry.references > 0) return;
     this.#entries.delete(key);
+    this.#addReleased(key);
+  }
+
+  #addReleased(key: ObjectKey): void {
     this.#released.add(key);
+    this.#releases++;
   }
 
   has(key: ObjectKey): boolean {
@@ -62,9 +71,11 @@ export class ObjectCatalog {
     return this.#entries.keys();
   }
 
-  /** Whether there is something to take. */
-  hasReleased(fate: (key: ObjectKey) => Fate): boolean {
+  /** Whether there is something to take. What is kept may be much: it is looked through again only when something was released or `mode`, on which fates depend, is another. */
+  hasReleased(mode: string, fate: (key: ObjectKey) => Fate): boolean {
+    if (this.#looked?.releases === this.#releases && this.#looked.mode === mode) return false;
     for (const key of this.#released) if (fate(key) === 'take') return true;
+    this.#looked = { releases: this.#releases, mode };
     return false;
   }
 

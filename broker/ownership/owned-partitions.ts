@@ -146,6 +146,8 @@ export class OwnedPartitions implements PartitionTable {
 
   async #openOne(acquired: AcquiredPartition): Promise<void> {
     const key = partitionKey(acquired.topicId, acquired.partition);
+    // It was refused under an older leader epoch: somebody mended what could not be read.
+    if ((this.#epochs.get(key) ?? -1) < acquired.record.leaderEpoch) this.#failed.delete(key);
     if (this.isSettled(acquired.topicId, acquired.partition)) return;
     const already = this.#opening.get(key);
     if (already) return already;
@@ -193,6 +195,11 @@ export class OwnedPartitions implements PartitionTable {
 
   close(): void {
     this.#forgetting?.cancel();
+  }
+
+  /** Stays closed: what it has may lie in something that cannot be read (docs/design/0005-damage.md). */
+  refuse({ topicId, partition }: Pick<AcquiredPartition, 'topicId' | 'partition'>): void {
+    this.#failed.add(partitionKey(topicId, partition));
   }
 
   /** Requests for it wait until `settled`. */

@@ -53,7 +53,17 @@ export interface Takeover {
   readonly ended: readonly Incarnation[];
   /** Partition records that fit no schema: nobody knows whom they name, so nothing of the past may be given up for now (C15). */
   readonly unreadable: readonly string[];
+  /** May have records in what cannot be read (docs/design/0005-damage.md): they keep their dead owner, which does not end. */
+  readonly inDoubt: readonly InDoubt[];
 }
+
+export interface InDoubt {
+  readonly topicId: TopicId;
+  readonly partition: number;
+  readonly record: PartitionRecord;
+}
+
+type NotReassigned = Pick<Takeover, 'unreadable' | 'inDoubt'>;
 
 /** An incarnation with its recovery record, as read. */
 export interface Claimed {
@@ -65,12 +75,12 @@ export interface Claimed {
 /** Recovers all incarnations of this node that have not ended, and opens everything that is ours afterwards. */
 export async function takeOverOwnPast(options: TakeoverOptions): Promise<Takeover> {
   const { claimed: past, known } = await ownPast(options);
-  const { ended, unreadable } = await takeOver(
+  const { ended, ...left } = await takeOver(
     past.filter(({ record }) => !record.ended),
     known,
     options,
   );
-  return { ended: [...past.filter(({ record }) => record.ended).map(({ incarnation }) => incarnation), ...ended], unreadable };
+  return { ended: [...past.filter(({ record }) => record.ended).map(({ incarnation }) => incarnation), ...ended], ...left };
 }
 
 /**
@@ -82,25 +92,30 @@ export async function takeOver(claimed: readonly Claimed[], known: ReadonlySet<s
   const sealed: SealedPast = { states: sealedStates, known };
   for (const { incarnation, record } of claimed) {
     const started = options.clock.monotonicMs();
-    const state = await sealIncarnation(incarnation, record.checkpoint as ObjectKey | undefined, options);
+    const state = await sealIncarnation(incarnation, record.checkpoint as ObjectKey | undefined, { ...options, damage: 'doubt' });
     sealedStates.set(incarnationKey(incarnation), state);
     options.logger.info('incarnation sealed', { sealed: incarnationKey(incarnation), tookMs: Math.round(options.clock.monotonicMs() - started) });
   }
-  let unreadable = await reassign(sealed, 0, options);
+  let left = await reassign(sealed, 0, options);
   const ended: Incarnation[] = [];
   for (const each of claimed) {
     const fenced = await mark(each, { fenced: true }, options);
-    unreadable = await reassign(sealed, fenced.revision, options);
-    if (unreadable.length > 0) continue;
+    left = await reassign(sealed, fenced.revision, options);
+    if (left.unreadable.length > 0 || left.inDoubt.some(({ record }) => incarnationKey(record.owner) === incarnationKey(each.incarnation))) continue;
     // Before anything of it is collected: whoever read its WAL after that would find holes.
     await mark(fenced, { fenced: true, ended: true }, options);
     ended.push(each.incarnation);
   }
-  if (unreadable.length > 0) {
+  if (left.unreadable.length > 0) {
     const advice = 'mend or remove them and restart; until then earlier incarnations stay recoverable and nothing of theirs is deleted';
-    options.logger.error(`partition records in the metadata store do not fit their schema: ${advice}`, { keys: unreadable });
+    options.logger.error(`partition records in the metadata store do not fit their schema: ${advice}`, { keys: left.unreadable });
   }
-  return { ended, unreadable };
+  if (left.inDoubt.length > 0) {
+    const advice = 'put whole objects there and restart; until then nothing is deleted';
+    const some = left.inDoubt.slice(0, 20).map(({ topicId, partition }) => `${topicId}/${partition}`);
+    options.logger.error(`partitions may have records in objects that cannot be read, and stay closed: ${advice}`, { count: left.inDoubt.length, some });
+  }
+  return { ended, ...left };
 }
 
 /** A revision at which our own registration stands: an older list may lack the incarnation that it claimed, and its partitions would stay closed. */
@@ -153,15 +168,16 @@ export async function claimedIncarnations(
 
 /**
  * Until no record (at a revision not older than `notOlderThan`) names a sealed incarnation: gives each a new owner and leader epoch.
- * Answers the keys of the records that fit no schema.
+ * Answers what is left: records that fit no schema, and partitions in doubt.
  */
-async function reassign(sealed: SealedPast, notOlderThan: number, options: TakeoverOptions): Promise<readonly string[]> {
+async function reassign(sealed: SealedPast, notOlderThan: number, options: TakeoverOptions): Promise<NotReassigned> {
   for (let round = 0; ; round++) {
     if (round > 0) await sleep(options.clock, Math.min(retryMs, 10 * round), options.signal);
     const list = await certain(options, () => options.meta.list(keys.partitions));
     if (list.revision < notOlderThan) continue;
-    const wanted = await planRecords(list.entries, sealed, options);
-    if (wanted.length === 0) return unreadableRecords(list.entries);
+    const { orphans, inDoubt } = await findOrphans(list.entries, sealed, options);
+    const wanted = await planRecords(orphans, sealed, options);
+    if (wanted.length === 0 && (await holdInDoubt(inDoubt, options))) return { unreadable: unreadableRecords(list.entries), inDoubt };
     const chunks: WantedRecord[][] = [];
     for (let i = 0; i < wanted.length; i += recordsPerTxn) chunks.push(wanted.slice(i, i + recordsPerTxn));
     for (let i = 0; i < chunks.length; i += parallelTxns) await Promise.all(chunks.slice(i, i + parallelTxns).map((chunk) => writeAndOpen(chunk, options)));
@@ -192,15 +208,28 @@ interface FoundRecord {
   readonly record: PartitionRecord;
 }
 
-async function planRecords(entries: readonly MetaEntry[], sealed: SealedPast, options: TakeoverOptions): Promise<WantedRecord[]> {
+async function findOrphans(
+  entries: readonly MetaEntry[],
+  sealed: SealedPast,
+  options: TakeoverOptions,
+): Promise<{ readonly orphans: readonly FoundRecord[]; readonly inDoubt: readonly FoundRecord[] }> {
   const orphans: FoundRecord[] = [];
+  const inDoubt: FoundRecord[] = [];
   for (const { key, value, modRevision } of entries) {
     const id = parsePartitionKey(key);
     const record = parseRecord(partitionRecord, value);
+    if (!id || !record) continue;
     // Whenever a record names a sealed incarnation it is reassigned: also when a write that slept for hours named it after it had ended.
-    if (id && record && (sealed.states.has(incarnationKey(record.owner)) || isForgotten(record.owner, sealed, options)))
-      orphans.push({ ...id, key, modRevision, record });
+    const state = sealed.states.get(incarnationKey(record.owner));
+    if (!state && !isForgotten(record.owner, sealed, options)) continue;
+    const found = { ...id, key, modRevision, record };
+    const isInDoubt = state !== undefined && !(await isListed(found, state, options)) && (await options.states.doubtsOf(state)).length > 0;
+    (isInDoubt ? inDoubt : orphans).push(found);
   }
+  return { orphans, inDoubt };
+}
+
+async function planRecords(orphans: readonly FoundRecord[], sealed: SealedPast, options: TakeoverOptions): Promise<WantedRecord[]> {
   if (orphans.length === 0) return [];
   const owners = options.place(orphans);
   const wanted: WantedRecord[] = [];
@@ -209,12 +238,25 @@ async function planRecords(entries: readonly MetaEntry[], sealed: SealedPast, op
   return wanted.sort((a, b) => a.record.owner.node - b.record.owner.node);
 }
 
+/** Nothing of their node may go: what they need is known to nobody. Whether the holds stand. */
+async function holdInDoubt(inDoubt: readonly FoundRecord[], options: TakeoverOptions): Promise<boolean> {
+  for (let i = 0; i < inDoubt.length; i += recordsPerTxn) {
+    const some = inDoubt.slice(i, i + recordsPerTxn);
+    if (!(await writeHolds(some, options))) return false;
+  }
+  return true;
+}
+
 function isSelf({ node, epoch }: Incarnation, { self }: TakeoverOptions): boolean {
   return node === self.node && epoch === self.epoch;
 }
 
 function isForgotten(owner: Incarnation, { known }: SealedPast, { self }: TakeoverOptions): boolean {
   return owner.node === self.node && owner.epoch < self.epoch && !known.has(incarnationKey(owner));
+}
+
+async function isListed({ topicId, partition, record }: FoundRecord, state: ObjectKey, options: TakeoverOptions): Promise<boolean> {
+  return (await options.states.load(state)).get(`${topicId}/${partition}`)?.leaderEpoch === record.leaderEpoch;
 }
 
 /** The state object is the new pointer if it knows the record's leader epoch; else the old pointer stays. */
@@ -233,6 +275,19 @@ async function reassigned(orphan: FoundRecord, owner: Incarnation, sealed: Seale
 }
 
 const anyObject = JSON.stringify({} satisfies HoldRecord);
+
+async function writeHolds(records: readonly FoundRecord[], options: TakeoverOptions): Promise<boolean> {
+  try {
+    const { committed } = await options.meta.txn({
+      compare: [...records.map(({ key, modRevision }) => ({ key, modRevision })), ...options.guards],
+      then: records.map(({ topicId, partition, record }) => ({ kind: 'put', key: keys.hold(record.owner.node, topicId, partition), value: anyObject })),
+    });
+    return committed;
+  } catch (error) {
+    if (error instanceof MetaUnknown || error instanceof MetaUnavailable) return false;
+    throw error;
+  }
+}
 
 async function writeRecords(records: readonly WantedRecord[], options: TakeoverOptions): Promise<boolean> {
   const owners = new Map(records.map(({ record }) => [incarnationKey(record.owner), record.owner]));

@@ -27,6 +27,7 @@ export const keys = {
   tombstone: (topicId: TopicId) => `tombstones/${topicId}`,
   tombstones: 'tombstones/',
   producerIds: 'producer-ids',
+  features: 'features',
   brokerConfig: (resource: string) => `config/brokers/${resource === '' ? 'default' : resource}`,
   brokerConfigs: 'config/brokers/',
 } as const;
@@ -48,6 +49,8 @@ export const nodeRecord = z.object({
   /** Where other brokers reach it (design §11); absent: nobody can ask it whether it lives. */
   internal: z.object({ host: z.string(), port: count }).optional(),
   checkpoint: z.string().optional(),
+  /** Storage versions that its program reads. */
+  versions: z.object({ min: count, max: count }).optional(),
   /** `draining`: somebody asked for it, a restart changes nothing · `stopping`: it drains because it ends, the next life is active. */
   state: z.enum(['active', 'draining', 'stopping']),
 });
@@ -79,8 +82,8 @@ export const moveRecord = z.object({ target: count as unknown as z.ZodType<NodeI
 export type MoveRecord = z.infer<typeof moveRecord>;
 
 /**
- * A partition that another broker owns reaches objects of this node: they stay until the owner drops the hold (design §5). `objects`: which ones,
- * absent: any that existed then.
+ * A partition that another broker owns reaches objects of this node: they stay until the owner drops the hold (design §5). `objects`: which ones
+ * (object-ranges.ts); absent: any that existed then.
  */
 export const holdRecord = z.object({ objects: z.array(z.string()).optional() });
 export type HoldRecord = z.infer<typeof holdRecord>;
@@ -88,6 +91,15 @@ export type HoldRecord = z.infer<typeof holdRecord>;
 /** Who acts as controller. Every write of a controller compares this record's revision; `term` grows with each election. */
 export const controllerRecord = z.object({ node: count as unknown as z.ZodType<NodeId>, epoch: count, term: count });
 export type ControllerRecord = z.infer<typeof controllerRecord>;
+
+/** The storage version that writers may use (docs/design/0006-versions.md); without the key it is 1. Grows only. */
+export const featuresRecord = z.object({
+  finalized: z.number().int().min(1),
+  /** Somebody is about to finalize this one: no broker that cannot read it registers any more. */
+  upgradingTo: z.number().int().min(1).optional(),
+  by: z.string(),
+});
+export type FeaturesRecord = z.infer<typeof featuresRecord>;
 
 export const producerIdsRecord = z.object({ next: count, attempt: z.string() });
 export const brokerConfigRecord = settings;

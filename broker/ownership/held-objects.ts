@@ -1,6 +1,7 @@
 /** Which stored objects partitions of other brokers hold (docs/design/0004-many-brokers.md): asked right before objects are deleted. */
 import { type MetaStore, MetaUnavailable } from '../../io/meta/meta-store.ts';
 import { holdRecord, keys, parseHoldKey, parseRecord } from '../../cluster/meta-records.ts';
+import { ObjectRanges } from '../../cluster/object-ranges.ts';
 import { type ObjectKey, parseKey } from '../log/format/object-keys.ts';
 
 /**
@@ -24,18 +25,18 @@ export async function heldObjects(meta: MetaStore, objects: readonly ObjectKey[]
   return held;
 }
 
-async function holdsOn(meta: MetaStore, node: number, notOlderThan: number): Promise<ReadonlySet<string> | 'any object' | undefined> {
+async function holdsOn(meta: MetaStore, node: number, notOlderThan: number): Promise<ObjectRanges | 'any object' | undefined> {
   try {
     const { entries, revision } = await meta.list(keys.holdsOn(node));
     if (revision < notOlderThan) return undefined;
-    const held = new Set<string>();
+    const held: string[] = [];
     for (const { key, value } of entries) {
       if (!parseHoldKey(key)) continue;
       const objects = parseRecord(holdRecord, value)?.objects;
       if (!objects) return 'any object';
-      for (const object of objects) held.add(object);
+      for (const object of objects) held.push(object);
     }
-    return held;
+    return new ObjectRanges(held);
   } catch (error) {
     if (error instanceof MetaUnavailable) return undefined;
     throw error;

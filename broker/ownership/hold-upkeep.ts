@@ -7,6 +7,7 @@ import type { Logger } from '../../io/logger.ts';
 import { type MetaCompare, type MetaOperation, type MetaStore, MetaUnavailable, MetaUnknown } from '../../io/meta/meta-store.ts';
 import type { Incarnation, NodeId } from '../../cluster/identifiers.ts';
 import { type HoldRecord, keys } from '../../cluster/meta-records.ts';
+import { ObjectRanges, objectRanges } from '../../cluster/object-ranges.ts';
 import { dataPrefix, objectPrefixes, walPrefix } from '../log/format/object-keys.ts';
 import type { CheckpointListener, Log } from '../log/log.ts';
 import type { Mutants } from '../log/mutants.ts';
@@ -29,8 +30,10 @@ interface Change {
   readonly objects: readonly string[] | undefined;
 }
 
+/** In one hold. */
+export const mostRanges = 200;
 /** Two compares and an operation each. */
-const changesPerTxn = 60;
+const changesPerTxn = 40;
 
 export class HoldUpkeep implements CheckpointListener {
   readonly #options: HoldUpkeepOptions;
@@ -78,7 +81,11 @@ export class HoldUpkeep implements CheckpointListener {
     const before = hold.record.objects;
     const reached = foreignObjects(partition, hold.node, self);
     if (reached.size === 0) return { hold, leaderEpoch, objects: undefined };
-    if (before === undefined || reached.size * 2 <= before.length) return { hold, leaderEpoch, objects: [...reached].sort() };
+    if (before === undefined || reached.size * 2 <= new ObjectRanges(before).count) {
+      const objects = objectRanges(reached, mostRanges);
+      // Bridged gaps may make it as long as it was.
+      if (before === undefined || objects.length < before.length) return { hold, leaderEpoch, objects };
+    }
     return undefined;
   }
 

@@ -13,6 +13,7 @@ import {
   tombstoneRecord,
 } from '../../cluster/meta-records.ts';
 import type { NodeId } from '../../cluster/identifiers.ts';
+import { ObjectRanges } from '../../cluster/object-ranges.ts';
 import { holdKey, type StoredMetadata } from '../log/fsck/reachable.ts';
 
 /** Partitions first: an owner that changes meanwhile is then found among recoveries or nodes, which are read after it. */
@@ -32,12 +33,12 @@ export async function readStoredMetadata(meta: MetaStore): Promise<StoredMetadat
       known(key, parseRecord(tombstoneRecord, value)).flatMap(({ state }) => (state === 'deleted' ? [key.slice(keys.tombstones.length)] : [])),
     ),
   );
-  const holds = new Map<string, ReadonlySet<string> | undefined>();
+  const holds = new Map<string, ObjectRanges | undefined>();
   for (const { key, value } of (await meta.list(keys.holds)).entries) {
     const id = parseHoldKey(key);
     const record = parseRecord(holdRecord, value);
     for (const hold of known(key, id && record && { ...id, ...record }))
-      holds.set(holdKey(hold.node, hold.topicId, hold.partition), hold.objects && new Set(hold.objects));
+      holds.set(holdKey(hold.node, hold.topicId, hold.partition), hold.objects && new ObjectRanges(hold.objects));
   }
   const recoveries = (await meta.list(keys.recoveries)).entries.flatMap(({ key, value }) => {
     const incarnation = parseRecoveryKey(key);

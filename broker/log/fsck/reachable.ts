@@ -7,6 +7,7 @@ import type { ByteRange, CallOptions, ObjectStore } from '../../../io/object/obj
 import type { Random } from '../../../io/random.ts';
 import { FormatError } from '../../../std/byte-reader.ts';
 import { type Incarnation, type NodeId, partitionKey, type TopicId } from '../../../cluster/identifiers.ts';
+import type { ObjectRanges } from '../../../cluster/object-ranges.ts';
 import { type ObjectKey, parseKey, walKey } from '../format/object-keys.ts';
 import type { FullState } from '../format/partition-state.ts';
 import { applySlices, StoredStates } from '../stored-states.ts';
@@ -18,7 +19,7 @@ export interface StoredMetadata {
   readonly recoveries: readonly { readonly incarnation: Incarnation; readonly checkpoint: string | undefined; readonly ended: boolean }[];
   readonly partitions: readonly StoredPartition[];
   /** By node, topic id and partition (`holdKey`): which of the node's objects are held; undefined: any. */
-  readonly holds: ReadonlyMap<string, ReadonlySet<string> | undefined>;
+  readonly holds: ReadonlyMap<string, ObjectRanges | undefined>;
   /** Keys whose values do not fit their schema. */
   readonly bad: readonly string[];
 }

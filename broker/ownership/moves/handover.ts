@@ -8,10 +8,12 @@ import type { Logger } from '../../../io/logger.ts';
 import { type MetaCompare, type MetaEntry, type MetaOperation, type MetaStore, MetaUnavailable, MetaUnknown } from '../../../io/meta/meta-store.ts';
 import type { Incarnation, TopicId } from '../../../cluster/identifiers.ts';
 import { type HoldRecord, keys, type PartitionRecord, parseRecord, partitionRecord } from '../../../cluster/meta-records.ts';
+import { objectRanges } from '../../../cluster/object-ranges.ts';
 import { objectPrefixes, type ObjectKey } from '../../log/format/object-keys.ts';
 import type { Log } from '../../log/log.ts';
 import type { Mutants } from '../../log/mutants.ts';
 import type { Partition } from '../../log/partition.ts';
+import { mostRanges } from '../hold-upkeep.ts';
 import { livingGuard } from '../incarnation.ts';
 import type { MetadataImage } from '../metadata-image.ts';
 import type { OwnedPartitions } from '../owned-partitions.ts';
@@ -79,7 +81,10 @@ export async function handOver(moves: readonly PlannedMove[], options: HandoverO
     if (options.mutants?.has('forget-unsettled-handover')) handover.release();
     const prefixes = objectPrefixes(options.self.node);
     for (const [i, each] of moving.entries())
-      each.held = [...(handover.reached[i] ?? []), handover.key].filter((object) => prefixes.some((prefix) => object.startsWith(prefix))).sort();
+      each.held = objectRanges(
+        [...(handover.reached[i] ?? []), handover.key].filter((object) => prefixes.some((prefix) => object.startsWith(prefix))),
+        mostRanges,
+      );
     const chunks: Moving[][] = [];
     for (let i = 0; i < moving.length; i += movesPerTxn) chunks.push(moving.slice(i, i + movesPerTxn));
     for (let i = 0; i < chunks.length; i += parallelTxns)

@@ -10,8 +10,9 @@ import { handOver, type HandoverOptions, type PlannedMove } from './handover.ts'
 
 /** What cannot be done now (target away, metadata store silent) is tried again after so long. */
 const retryMs = 500;
-/** In one handover object. */
+/** In one handover object, which is made in one turn. */
 const mostAtOnce = 2_000;
+const mostEntriesAtOnce = 100_000;
 
 export class Mover {
   readonly #options: HandoverOptions;
@@ -46,8 +47,9 @@ export class Mover {
         const moves = this.#plan();
         await this.#forgetArrived();
         if (moves.length === 0) continue;
-        const moved = await handOver(moves.slice(0, mostAtOnce), this.#options);
-        if (moved > 0 && moves.length > 0) this.#wanted = true;
+        const moved = await handOver(this.#firstOf(moves), this.#options);
+        // There may be more of them.
+        if (moved > 0) this.#wanted = true;
       } catch (error) {
         if (!(error instanceof MetaUnavailable) && !(error instanceof MetaUnknown))
           logger.error('moving partitions failed, trying again', { error: String(error) });
@@ -71,6 +73,15 @@ export class Mover {
       else if (targets.get(target)?.draining === false) moves.push({ topicId, partition, target: incarnationOf(image, target) });
     }
     return moves;
+  }
+
+  #firstOf(moves: readonly PlannedMove[]): readonly PlannedMove[] {
+    let entries = 0;
+    const first = moves.slice(0, mostAtOnce);
+    const end = first.findIndex(
+      ({ topicId, partition }) => (entries += this.#options.log.find(topicId, partition)?.index.entries.length ?? 0) > mostEntriesAtOnce,
+    );
+    return end < 0 ? first : first.slice(0, Math.max(1, end));
   }
 
   #leave(): PlannedMove[] {

@@ -7,6 +7,7 @@ import { type Clock, sleep } from '../io/clock.ts';
 import { MetaUnavailable } from '../io/meta/meta-store.ts';
 import type { Incarnation } from '../cluster/identifiers.ts';
 import type { TopicImage } from '../cluster/cluster-image.ts';
+import { finalizedStorage, supportedStorage } from '../cluster/storage-versions.ts';
 import type { BrokerConfig } from './config.ts';
 import { GroupCoordinator } from './coordinator/groups/group-coordinator.ts';
 import { groupSettings } from './coordinator/groups/group-settings.ts';
@@ -33,6 +34,7 @@ import { MetadataImage } from './ownership/metadata-image.ts';
 import { OwnedPartitions } from './ownership/owned-partitions.ts';
 import { ProducerIdBlocks } from './ownership/producer-ids.ts';
 import { SelfCheck } from './ownership/self-check.ts';
+import { MetaStorageFeature } from './ownership/storage-upgrade.ts';
 import { takeOverOwnPast } from './ownership/takeover.ts';
 import { MetaTopicAdmin } from './ownership/topic-admin.ts';
 import { TopicRemoval } from './ownership/topic-removal.ts';
@@ -80,6 +82,7 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
   const { signal } = abort;
   const startedAtMs = io.clock.monotonicMs();
   const limits = logLimits(config);
+  const storage = { ...supportedStorage, max: Math.min(supportedStorage.max, config.storageVersionMax) };
   const reads = { objects: io.objects, clock: io.clock, random: io.random, signal };
   const mutantOption = mutants ? { mutants } : {};
 
@@ -87,7 +90,7 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
   const ended = new Promise<WalEnd>((resolve) => {
     end = resolve;
   });
-  const incarnation = await beginIncarnation({ ...reads, identity: options.identity, meta: io.meta, logger: io.logger, ...mutantOption }).catch(
+  const incarnation = await beginIncarnation({ ...reads, identity: options.identity, meta: io.meta, logger: io.logger, storage, ...mutantOption }).catch(
     (error: unknown) => {
       options.signal.removeEventListener('abort', onAbort);
       throw error;
@@ -138,6 +141,7 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     provePointer: (checkpoint) => provePointer(checkpoint, { meta: io.meta, clock: io.clock, signal, incarnation, ...mutantOption }),
     heldOf: (objects, notOlderThan) => heldObjects(io.meta, objects, mutants?.has('collect-on-stale-holds') ? 0 : notOlderThan),
     checkpoints: holds,
+    storageVersion: () => finalizedStorage(image.features?.record),
     onEnd: (walEnd) => {
       options.onLiving(undefined);
       end(walEnd);
@@ -335,6 +339,7 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     admin,
     producerIds: new ProducerIdBlocks({ meta: io.meta, clock: io.clock, random: io.random }),
     moves: new MetaMoveRequests({ meta: io.meta, image }),
+    storage: new MetaStorageFeature({ supported: storage, meta: io.meta, clock: io.clock, signal, image }),
   };
   return {
     incarnation,

@@ -2,6 +2,7 @@
  * The table of broker settings that become a field of `BrokerConfig`: Kafka's name where Kafka has one. Settings that only
  * give topics their defaults are the synonyms in topic-settings.ts.
  */
+import { supportedStorage } from '../cluster/storage-versions.ts';
 import { boolean, custom, int, long, oneOf, optionalString, short, string, type ValueType } from './config-value.ts';
 import { readListeners, readPlainProtocolMap, type ListenerSetting } from './listener-setting.ts';
 
@@ -124,6 +125,11 @@ export const brokerSettings = {
   's3.region': setting(optionalString, '', 'Region of the bucket; without it, what the SDK finds.'),
   's3.path.style': setting(boolean, 'true', 'Bucket in the path instead of the host name; needed by most servers other than AWS.'),
   's3.max.sockets': setting(int({ min: 1 }), '64', 'Connections to the S3 server.'),
+  'storage.version.max': setting(
+    int({ min: 1 }),
+    String(supportedStorage.max),
+    'Newest storage version that this broker reads and writes. Less than its program could: to rehearse a roll, it starts and refuses as an older one would.',
+  ),
   'object.call.deadline.ms': setting(int({ min: 1 }), '15000', 'Deadline of one attempt at the object store.'),
   'metadata.url': setting(
     string,

@@ -2,14 +2,16 @@
 import { MetaRefused } from '../io/meta/meta-store.ts';
 import { StoreSettingError } from '../io/object/store-location.ts';
 import { ListenError } from '../io/transport.ts';
+import { StorageVersionRefused } from '../broker/ownership/incarnation.ts';
 
 /** The start was refused for a reason that its message tells, with what to do. */
 export class StartRefused extends Error {
   override readonly name = 'StartRefused';
 }
 
+const expected = [StartRefused, ListenError, StoreSettingError, MetaRefused, StorageVersionRefused];
+
 /** The text for people; undefined when the error is a bug. */
 export function refusalText(error: unknown): string | undefined {
-  const isExpected = error instanceof StartRefused || error instanceof ListenError || error instanceof StoreSettingError || error instanceof MetaRefused;
-  return isExpected ? error.message : undefined;
+  return expected.some((kind) => error instanceof kind) ? (error as Error).message : undefined;
 }

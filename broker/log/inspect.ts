@@ -6,11 +6,12 @@ import { ByteReader, FormatError } from '../../std/byte-reader.ts';
 import { bucketRootKey } from './bucket-root.ts';
 import { type CertainReads, untilCertain } from './certain-reads.ts';
 import { decodePageTable } from './format/checkpoint.ts';
+import { decodeDoubts } from './format/doubts.ts';
 import { decodeStates, type IndexEntry, type PartitionState } from './format/partition-state.ts';
 import { decodeSeal } from './format/seal.ts';
 import { decodeSlices, type Slice } from './format/slices.ts';
 import { footerWithin, parseWholeObject } from './format/stored-object.ts';
-import { decodeTrailer, formatVersion, type Trailer, trailerBytes } from './format/trailer.ts';
+import { decodeTrailer, type Trailer, trailerBytes } from './format/trailer.ts';
 import { ProducerState } from './producer-state.ts';
 
 export interface InspectOptions extends CertainReads {
@@ -73,22 +74,23 @@ function describeRoot(bytes: Buffer): string[] {
 }
 
 function trailerLines(trailer: Trailer): string[] {
-  const { kind, incarnation, number, putId, footerPosition, footerLength, footerCrc, contentCrc } = trailer;
+  const { kind, version, incarnation, number, putId, footerPosition, footerLength, footerCrc, contentCrc } = trailer;
   return [
-    `${kind}, format version ${formatVersion}, number ${number} of node ${incarnation.node}, epoch ${incarnation.epoch}, put id ${putId.toString('hex')}`,
+    `${kind}, format version ${version}, number ${number} of node ${incarnation.node}, epoch ${incarnation.epoch}, put id ${putId.toString('hex')}`,
     `content ${footerPosition} bytes, footer ${footerLength} bytes (CRC ${hex(footerCrc)}), CRC of both ${hex(contentCrc)}`,
   ];
 }
 
-function contentLines({ kind }: Trailer, footer: Buffer, content: Buffer | undefined): string[] {
+function contentLines({ kind, version }: Trailer, footer: Buffer, content: Buffer | undefined): string[] {
   switch (kind) {
     case 'group':
     case 'stream':
     case 'stream-set':
       return listed(decodeSlices(new ByteReader(footer)), 'slices', sliceLines);
     case 'state':
+      return [...doubtLines(version, footer), ...statesIn(content)];
     case 'handover':
-      return content ? stateLines(content) : ['states not read: the object is too large'];
+      return statesIn(content);
     case 'checkpoint':
       return checkpointLines(footer, content);
     case 'seal': {
@@ -98,6 +100,14 @@ function contentLines({ kind }: Trailer, footer: Buffer, content: Buffer | undef
     case 'start':
       return [];
   }
+}
+
+function statesIn(content: Buffer | undefined): string[] {
+  return content ? stateLines(content) : ['states not read: the object is too large'];
+}
+
+function doubtLines(version: number, footer: Buffer): string[] {
+  return version < 2 ? [] : listed(decodeDoubts(footer), 'objects could not be read then', (key) => [shown(key)]);
 }
 
 function checkpointLines(footer: Buffer, content: Buffer | undefined): string[] {

@@ -8,7 +8,7 @@ import { FormatError } from '../../std/byte-reader.ts';
 import { ByteWriter } from '../../std/byte-writer.ts';
 import type { Incarnation } from '../../cluster/identifiers.ts';
 import { Interrupted, MissingObject, untilCertain } from './certain-reads.ts';
-import { encodeDoubts } from './format/doubts.ts';
+import { doubtsSince, encodeDoubts } from './format/doubts.ts';
 import { type ObjectKey, parseKey, walKey } from './format/object-keys.ts';
 import { type DerivedState, encodeStates } from './format/partition-state.ts';
 import { encodeSeal, type Seal } from './format/seal.ts';
@@ -44,7 +44,8 @@ export async function sealIncarnation(dead: Incarnation, pointer: ObjectKey | un
   for (;;) {
     const end = await readForward(dead, number, found, options);
     const [damage] = found.damaged.values();
-    if (damage !== undefined && options.damage !== 'doubt') throw new FormatError(damage);
+    // A broker of storage version 1 would not see the doubts, and open what is in doubt from an old state.
+    if (damage !== undefined && (options.damage !== 'doubt' || options.wal.storageVersion < doubtsSince)) throw new FormatError(damage);
     if (end.kind === 'sealed') return settledState(end.seal.state, found, options);
     number = end.missing;
     if (state?.upTo !== number) state = { key: await writeState(found, options), upTo: number };

@@ -8,13 +8,15 @@ import { type MetaCompare, type MetaOperation, type MetaStore, MetaUnavailable, 
 import type { ObjectStore } from '../../io/object/object-store.ts';
 import type { Random } from '../../io/random.ts';
 import type { Incarnation, NodeId } from '../../cluster/identifiers.ts';
-import { keys, type NodeRecord, nodeRecord, parseRecord, type RecoveryRecord } from '../../cluster/meta-records.ts';
+import { featuresRecord, keys, type NodeRecord, nodeRecord, parseRecord, type RecoveryRecord } from '../../cluster/meta-records.ts';
+import { joinProblem, type VersionRange } from '../../cluster/storage-versions.ts';
 import { Interrupted, untilCertain } from '../log/certain-reads.ts';
 import { type ObjectKey, walKey } from '../log/format/object-keys.ts';
 import { assembleObject, isSameObject } from '../log/format/stored-object.ts';
 import { trailerBytes } from '../log/format/trailer.ts';
 import type { PointerProof } from '../log/log.ts';
 import type { Mutants } from '../log/mutants.ts';
+import { finalizeStorage } from './storage-upgrade.ts';
 
 export interface NodeIdentity {
   readonly node: NodeId;
@@ -25,6 +27,11 @@ export interface NodeIdentity {
   readonly internal: { readonly host: string; readonly port: number } | undefined;
 }
 
+/** This program must not write here; its message says which one may. */
+export class StorageVersionRefused extends Error {
+  override readonly name = 'StorageVersionRefused';
+}
+
 export interface IncarnationOptions {
   readonly identity: NodeIdentity;
   readonly meta: MetaStore;
@@ -33,12 +40,14 @@ export interface IncarnationOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly signal: AbortSignal;
+  /** What this program reads. */
+  readonly storage: VersionRange;
   readonly mutants?: Mutants;
 }
 
 const retryMs = 200;
 
-/** Registers a new incarnation. Waits, and says for what, while a store cannot be reached. */
+/** Registers a new incarnation. Waits, and says for what, while a store cannot be reached. Throws a `StorageVersionRefused` when this program is too old, or too new, for what is stored. */
 export async function beginIncarnation(options: IncarnationOptions): Promise<Incarnation> {
   const { identity, meta } = options;
   let lowestFree = 1;
@@ -47,6 +56,7 @@ export async function beginIncarnation(options: IncarnationOptions): Promise<Inc
     const before = await patiently(options, 'the metadata store', () => meta.get(keys.node(identity.node)));
     const earlier = before && parseRecord(nodeRecord, before.value);
     if (before && !earlier) throw new Error(`${keys.node(identity.node)} in the metadata store does not fit its schema; mend or remove it`);
+    const features = await mayJoin(options);
     const epoch = Math.max(lowestFree, (earlier?.epoch ?? 0) + (options.mutants?.has('reuse-node-epoch') && earlier ? 0 : 1));
     const incarnation = { node: identity.node, epoch };
     if (!(await createFirstObject(incarnation, options))) {
@@ -55,7 +65,7 @@ export async function beginIncarnation(options: IncarnationOptions): Promise<Inc
       continue;
     }
     const claimed = earlier && (await patiently(options, 'the metadata store', () => meta.get(keys.recovery(identity.node, earlier.epoch))));
-    if (await register(incarnation, earlier, { node: before?.modRevision ?? 0, claim: claimed?.modRevision ?? 0 }, options)) return incarnation;
+    if (await register(incarnation, earlier, { node: before?.modRevision ?? 0, claim: claimed?.modRevision ?? 0, features }, options)) return incarnation;
     lowestFree = epoch + 1;
   }
 }
@@ -66,6 +76,24 @@ export function livingGuard({ node, epoch }: Incarnation): readonly MetaCompare[
     { key: keys.incarnation(node), value: String(epoch) },
     { key: keys.recovery(node, epoch), modRevision: 0 },
   ];
+}
+
+/** The revision of the key that says which storage version is finalized; the registration compares it. */
+async function mayJoin(options: IncarnationOptions): Promise<number> {
+  const { meta, storage, identity, clock, logger, signal } = options;
+  const read = () => patiently(options, 'the metadata store', () => meta.get(keys.features));
+  let entry = await read();
+  if (!entry && storage.max > 1 && (await patiently(options, 'the metadata store', () => meta.list(keys.nodes))).entries.length === 0) {
+    // A new cluster: there is nothing that an older program wrote or could go back to.
+    const outcome = await finalizeStorage(storage.max, `node ${identity.node}, in a new cluster`, { meta, clock, signal });
+    if (outcome.kind === 'error') logger.warn('the storage version of this cluster stays as it is', { reason: outcome.message });
+    entry = await read();
+  }
+  const record = entry && parseRecord(featuresRecord, entry.value);
+  if (entry && !record) throw new Error(`${keys.features} in the metadata store does not fit its schema; mend it`);
+  const problem = joinProblem(record, storage);
+  if (problem !== undefined) throw new StorageVersionRefused(problem);
+  return entry?.modRevision ?? 0;
 }
 
 /** Object 0, created conditionally: node epochs stay unique even when the metadata store was restored from an old copy. */
@@ -90,7 +118,7 @@ async function createFirstObject(incarnation: Incarnation, options: IncarnationO
 async function register(
   incarnation: Incarnation,
   earlier: NodeRecord | undefined,
-  before: { readonly node: number; readonly claim: number },
+  before: { readonly node: number; readonly claim: number; readonly features: number },
   options: IncarnationOptions,
 ): Promise<boolean> {
   const { identity, meta, random } = options;
@@ -101,11 +129,15 @@ async function register(
     port: identity.port,
     ...(identity.rack === undefined ? {} : { rack: identity.rack }),
     ...(identity.internal === undefined ? {} : { internal: identity.internal }),
+    versions: options.storage,
     state: earlier?.state === 'draining' ? 'draining' : 'active',
   };
   const key = keys.node(identity.node);
   const value = JSON.stringify(record);
-  const compare: MetaCompare[] = [{ key, modRevision: before.node }];
+  const compare: MetaCompare[] = [
+    { key, modRevision: before.node },
+    { key: keys.features, modRevision: before.features },
+  ];
   const then: MetaOperation[] = [
     { kind: 'put', key, value },
     { kind: 'put', key: keys.incarnation(identity.node), value: String(incarnation.epoch) },

@@ -11,6 +11,8 @@ import {
   brokerConfigRecord,
   type ControllerRecord,
   controllerRecord,
+  type FeaturesRecord,
+  featuresRecord,
   type HoldRecord,
   holdRecord,
   keys,
@@ -103,6 +105,7 @@ export class MetadataImage implements ClusterImage {
   readonly #liveEpochs = new Map<number, number>();
   #controller: ShownController | undefined;
   #sortedMoves: readonly MoveImage[] | undefined;
+  #features: { readonly record: FeaturesRecord; readonly modRevision: number } | undefined;
   readonly #tombstones = new Map<TopicId, TombstoneRecord>();
   readonly #brokerConfigs = new Map<string, Readonly<Record<string, string>>>();
   readonly #waiting: { readonly revision: number; readonly resolve: () => void }[] = [];
@@ -199,6 +202,11 @@ export class MetadataImage implements ClusterImage {
 
   holds(): Iterable<ShownHold> {
     return this.#holds.values();
+  }
+
+  /** Undefined: nobody ever finalized a version. */
+  get features(): { readonly record: FeaturesRecord; readonly modRevision: number } | undefined {
+    return this.#features;
   }
 
   get controller(): ShownController | undefined {
@@ -323,6 +331,7 @@ export class MetadataImage implements ClusterImage {
     else if (key.startsWith(keys.holds)) this.#putHold(key, value, modRevision);
     else if (key.startsWith(keys.recoveries)) this.#putRecovery(key, value, modRevision);
     else if (key === keys.controller) this.#putController(key, value, modRevision);
+    else if (key === keys.features) this.#putFeatures(key, value, modRevision);
     else if (key.startsWith(keys.tombstones)) this.#putTombstone(key, value);
     else if (key.startsWith(keys.brokerConfigs)) this.#putBrokerConfig(key, value);
   }
@@ -443,6 +452,13 @@ export class MetadataImage implements ClusterImage {
     if (!record) return this.#bad(key);
     this.#controller = { record, modRevision };
     this.#options.onClusterChanged();
+  }
+
+  /** Writers never go back: nobody removes the key, and a bad value changes nothing. */
+  #putFeatures(key: string, value: string, modRevision: number): void {
+    const record = parseRecord(featuresRecord, value);
+    if (!record) return this.#bad(key);
+    this.#features = { record, modRevision };
   }
 
   #putTombstone(key: string, value: string): void {

@@ -2,6 +2,7 @@
 import type { Io } from '../../io/io.ts';
 import type { ClusterImage } from '../../cluster/cluster-image.ts';
 import type { NodeId, TopicId } from '../../cluster/identifiers.ts';
+import type { VersionRange } from '../../cluster/storage-versions.ts';
 import type { PartitionLog } from '../log/partition-log.ts';
 import type { ErrorCode } from '../protocol/errors.ts';
 import type { BrokerConfig } from '../config.ts';
@@ -15,6 +16,17 @@ export interface Services {
   readonly admin: TopicAdmin;
   readonly producerIds: ProducerIds;
   readonly moves: MoveRequests;
+  readonly storage: StorageFeature;
+}
+
+/** The storage version (cluster/storage-versions.ts), as Kafka's feature of that name. */
+export interface StorageFeature {
+  readonly supported: VersionRange;
+  readonly finalized: number;
+  /** Grows with each change of what is finalized. */
+  readonly epoch: number;
+  /** Resolves when it is durable and this broker's image shows it. */
+  finalize(version: number, options: { readonly by: string; readonly validateOnly: boolean }): Promise<AdminOutcome<object>>;
 }
 
 /** Asking for partitions to be elsewhere: what is written is executed by their owners, whenever they can. */

@@ -7,6 +7,9 @@ import { ByteWriter } from '../../../std/byte-writer.ts';
 import { decodeKeys, encodeKeys } from './key-list.ts';
 import type { ObjectKey } from './object-keys.ts';
 
+/** The storage version in which state objects may have doubts: their format version 2. */
+export const doubtsSince = 2;
+
 export function encodeDoubts(damaged: readonly ObjectKey[]): Buffer {
   if (damaged.length === 0) return Buffer.alloc(0);
   const writer = new ByteWriter(64);

@@ -7,6 +7,8 @@ import { decodeTrailer, encodeTrailer, type ObjectKind, type Trailer, trailerByt
 
 export interface ObjectParts {
   readonly kind: ObjectKind;
+  /** Of its format; without it 1, of kinds that have no other. */
+  readonly version?: number;
   readonly incarnation: Incarnation;
   readonly number: number;
   /** 16 random bytes. */
@@ -28,6 +30,7 @@ export function assembleObject(parts: ObjectParts): AssembledObject {
   const contentOnlyCrc = parts.contentCrc ?? crcOfChunks(parts.content);
   const trailer: Trailer = {
     kind: parts.kind,
+    version: parts.version ?? 1,
     incarnation: parts.incarnation,
     number: parts.number,
     putId: parts.putId,

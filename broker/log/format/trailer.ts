@@ -14,15 +14,36 @@ import { FormatError } from '../../../std/byte-reader.ts';
 import type { Incarnation, NodeId } from '../../../cluster/identifiers.ts';
 
 export const trailerBytes = 64;
-export const formatVersion = 1;
 const magic = Buffer.from('AMQ1', 'latin1');
 
 /** `start` is number 0 of an incarnation; `seal` ends it (design §4). */
 const kinds = { start: 0, group: 1, checkpoint: 2, handover: 3, state: 4, seal: 5, stream: 6, 'stream-set': 7 } as const;
 export type ObjectKind = keyof typeof kinds;
 
+/** By kind, each format version and the storage version (cluster/storage-versions.ts) that brought it. Readers read all of them. */
+const formats: Readonly<Record<ObjectKind, readonly { readonly version: number; readonly since: number }[]>> = {
+  start: [{ version: 1, since: 1 }],
+  group: [{ version: 1, since: 1 }],
+  checkpoint: [{ version: 1, since: 1 }],
+  handover: [{ version: 1, since: 1 }],
+  state: [
+    { version: 1, since: 1 },
+    // Its footer lists doubts: who ignores them gives partitions an old state.
+    { version: 2, since: 2 },
+  ],
+  seal: [{ version: 1, since: 1 }],
+  stream: [{ version: 1, since: 1 }],
+  'stream-set': [{ version: 1, since: 1 }],
+};
+
+/** What a writer at this storage version writes: the newest that every broker reads. */
+export function formatVersionAt(kind: ObjectKind, storageVersion: number): number {
+  return Math.max(1, ...formats[kind].filter(({ since }) => since <= storageVersion).map(({ version }) => version));
+}
+
 export interface Trailer {
   readonly kind: ObjectKind;
+  readonly version: number;
   readonly incarnation: Incarnation;
   readonly number: number;
   readonly putId: Buffer;
@@ -44,7 +65,7 @@ export function encodeTrailer(trailer: Trailer): Buffer {
   trailer.putId.copy(bytes, 32, 0, 16);
   bytes.writeUInt32BE(trailer.contentCrc, 48);
   bytes.writeUInt8(kinds[trailer.kind], 52);
-  bytes.writeUInt8(formatVersion, 53);
+  bytes.writeUInt8(trailer.version, 53);
   bytes.writeUInt32BE(crc32c(bytes.subarray(0, 56)), 56);
   magic.copy(bytes, 60);
   return bytes;
@@ -57,15 +78,16 @@ export function decodeTrailer(tail: Buffer, objectBytes: number): Trailer {
   if (!bytes.subarray(60).equals(magic)) throw new FormatError('no magic number at the end of the object');
   if (crc32c(bytes.subarray(0, 56)) !== bytes.readUInt32BE(56)) throw new FormatError('trailer CRC does not match');
   const version = bytes.readUInt8(53);
-  if (version !== formatVersion) throw new FormatError(`format version ${version} is not known to this program`);
   const kindCode = bytes.readUInt8(52);
   const kind = (Object.keys(kinds) as ObjectKind[]).find((name) => kinds[name] === kindCode);
   if (!kind) throw new FormatError(`object kind ${kindCode} is not known to this program`);
+  if (!formats[kind].some((known) => known.version === version)) throw new FormatError(`format version ${version} of a ${kind} is not known to this program`);
   const footerPosition = readU64(bytes, 0);
   const footerLength = bytes.readUInt32BE(8);
   if (footerPosition + footerLength + trailerBytes !== objectBytes) throw new FormatError('footer does not lie right before the trailer');
   return {
     kind,
+    version,
     incarnation: { node: bytes.readUInt32BE(16) as NodeId, epoch: bytes.readUInt32BE(20) },
     number: readU64(bytes, 24),
     putId: Buffer.from(bytes.subarray(32, 48)),

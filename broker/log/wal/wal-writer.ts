@@ -12,9 +12,10 @@ import type { ObjectStore } from '../../../io/object/object-store.ts';
 import type { Random } from '../../../io/random.ts';
 import { invariant } from '../../../std/invariant.ts';
 import type { Incarnation } from '../../../cluster/identifiers.ts';
+import { supportedStorage } from '../../../cluster/storage-versions.ts';
 import { type ObjectKey, walKey } from '../format/object-keys.ts';
 import { type AssembledObject, assembleObject } from '../format/stored-object.ts';
-import type { ObjectKind } from '../format/trailer.ts';
+import { formatVersionAt, type ObjectKind } from '../format/trailer.ts';
 import { numberedPut, type PutResult } from './numbered-put.ts';
 import { type AppendedBatch, OpenGroup, type SliceBuilder, type SliceOwner } from './open-group.ts';
 import { RecentLatency } from './recent-latency.ts';
@@ -58,6 +59,8 @@ export interface WalWriterOptions {
   readonly onPlaced: (key: ObjectKey, object: AssembledObject) => void;
   /** Once, when no write of this incarnation can ever count again. Everything waiting has been answered. */
   readonly onEnd: (end: WalEnd) => void;
+  /** The finalized one, asked for each object; without it the newest. */
+  readonly storageVersion?: () => number;
   readonly mutants?: Mutants;
 }
 
@@ -125,6 +128,11 @@ export class WalWriter {
 
   get pendingBytes(): number {
     return this.#pendingBytes;
+  }
+
+  /** What may be written now. It never becomes less. */
+  get storageVersion(): number {
+    return this.#options.storageVersion?.() ?? supportedStorage.max;
   }
 
   /** The lowest number that does not count yet. */
@@ -245,6 +253,7 @@ export class WalWriter {
   #assemble(kind: ObjectKind, content: readonly Uint8Array[], contentBytes: number, contentCrc: number | undefined, footer: Buffer): AssembledObject {
     return assembleObject({
       kind,
+      version: formatVersionAt(kind, this.storageVersion),
       incarnation: this.#options.incarnation,
       number: this.#nextNumber,
       putId: this.#options.random.bytes(16),

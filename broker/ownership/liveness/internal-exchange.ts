@@ -1,7 +1,7 @@
 /** One question to another broker over a connection of its own, and its answer within a deadline. */
 import type { Clock } from '../../../io/clock.ts';
 import { ConnectError, type Connection, type Transport } from '../../../io/transport.ts';
-import { encodeMessage, InternalFrames, type InternalMessage, meaningOf, type ProbeOutcome, type Subject } from './internal-protocol.ts';
+import { encodeMessage, InternalFrames, type InternalMessage, meaningOf, type ProbeOutcome, type SentMessage, type Subject } from './internal-protocol.ts';
 
 export interface ExchangeOptions {
   readonly transport: Transport;
@@ -38,7 +38,7 @@ export async function askWitness(witness: Subject, subject: Subject, options: Ex
 
 type Answer = InternalMessage | 'refused' | 'silent' | 'asleep';
 
-async function askOnce({ host, port }: Subject, question: InternalMessage, { transport, clock, deadlineMs }: ExchangeOptions): Promise<Answer> {
+async function askOnce({ host, port }: Subject, question: SentMessage, { transport, clock, deadlineMs }: ExchangeOptions): Promise<Answer> {
   const deadlineAtMs = clock.monotonicMs() + deadlineMs;
   const silence = () => (clock.monotonicMs() - deadlineAtMs > asleepMs ? 'asleep' : 'silent');
   let connection: Connection;

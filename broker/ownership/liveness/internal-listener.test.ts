@@ -7,7 +7,7 @@ import type { Connection } from '../../../io/transport.ts';
 import type { NodeId } from '../../../cluster/identifiers.ts';
 import { askWitness, probeSubject } from './internal-exchange.ts';
 import { InternalListener } from './internal-listener.ts';
-import { encodeMessage, InternalFrames, type InternalMessage, type Subject } from './internal-protocol.ts';
+import { encodeMessage, InternalFrames, type InternalMessage, internalVersion, type Subject } from './internal-protocol.ts';
 
 const transport = tcpTransport();
 const asking = { transport, clock: systemClock, deadlineMs: 5_000 };
@@ -75,6 +75,30 @@ test('bytes that no broker sends close the connection; so does an answer that no
     connection.write([bytes]);
     assert.equal(await next(), 'closed');
   }
+  await listener.close();
+});
+
+test('a newer broker that asks what this one does not know is told so, and goes on asking what it does', async () => {
+  const listener = await open(3);
+  listener.setSelf({ node: 3 as NodeId, epoch: 7 });
+  const { connection, next } = await client(listener.port);
+  const ping = Buffer.concat([encodeMessage({ kind: 'ping', incarnation: { node: 3 as NodeId, epoch: 7 } }), Buffer.from('later')]);
+  ping.writeInt32BE(ping.length - 4, 0);
+  ping.writeUInt8(internalVersion + 1, 4);
+  const question = Buffer.from(ping);
+  question.writeUInt8(99, 5);
+  connection.write([question, ping]);
+  assert.deepEqual(await next(), { kind: 'unsupported', upTo: internalVersion });
+  assert.deepEqual(await next(), { kind: 'pong', node: 3, epoch: 7, living: true });
+  await listener.close();
+});
+
+test('a witness that does not know the question is one that cannot look', async () => {
+  const listener = await transport.listen({ host, port: 0 }, (connection) =>
+    connection.setHandler({ onData: () => connection.write([encodeMessage({ kind: 'unsupported', upTo: 1 })]), onDrain: () => {}, onClose: () => {} }),
+  );
+  const witness = subjectAt(listener.port, 4, 1);
+  assert.equal(await askWitness(witness, subjectAt(listener.port, 3, 1), asking), 'unavailable');
   await listener.close();
 });
 

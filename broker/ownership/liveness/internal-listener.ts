@@ -8,7 +8,7 @@ import type { Connection, Listener, Transport } from '../../../io/transport.ts';
 import { FormatError } from '../../../std/byte-reader.ts';
 import type { Incarnation, NodeId } from '../../../cluster/identifiers.ts';
 import { probeSubject } from './internal-exchange.ts';
-import { encodeMessage, InternalFrames, type InternalMessage, type Subject } from './internal-protocol.ts';
+import { encodeMessage, InternalFrames, type InternalMessage, internalVersion, type SentMessage, type Subject } from './internal-protocol.ts';
 
 export interface InternalListenerOptions {
   readonly clock: Clock;
@@ -97,8 +97,11 @@ export class InternalListener {
         return this.#send(connection, { kind: 'pong', node: this.#options.node, epoch: this.#newest?.epoch ?? 0, living: this.#living });
       case 'probe':
         return this.#probe(connection, message.subject);
+      case 'unknown':
+        return this.#send(connection, { kind: 'unsupported', upTo: internalVersion });
       case 'pong':
       case 'probed':
+      case 'unsupported':
         throw new FormatError(`a ${message.kind} that nobody asked for`);
     }
   }
@@ -115,7 +118,7 @@ export class InternalListener {
       .finally(() => this.#probes--);
   }
 
-  #send(connection: Connection, message: InternalMessage): void {
+  #send(connection: Connection, message: SentMessage): void {
     if (connection.pendingWriteBytes() > maxUnreadBytes) connection.destroy();
     else connection.write([encodeMessage(message)]);
   }

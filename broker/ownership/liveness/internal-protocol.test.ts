@@ -3,15 +3,16 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { NodeId } from '../../../cluster/identifiers.ts';
 import { FormatError } from '../../../std/byte-reader.ts';
-import { encodeMessage, InternalFrames, type InternalMessage, meaningOf } from './internal-protocol.ts';
+import { encodeMessage, InternalFrames, internalVersion, meaningOf, type SentMessage } from './internal-protocol.ts';
 
 const node = 3 as NodeId;
-const messages: readonly InternalMessage[] = [
+const messages: readonly SentMessage[] = [
   { kind: 'ping', incarnation: { node, epoch: 7 } },
   { kind: 'pong', node, epoch: 2 ** 40, living: true },
   { kind: 'pong', node, epoch: 0, living: false },
   { kind: 'probe', subject: { incarnation: { node, epoch: 7 }, host: 'broker-3.brokers.kafka.svc', port: 65_535 } },
   { kind: 'probed', outcome: 'unavailable' },
+  { kind: 'unsupported', upTo: 1 },
 ];
 
 test('messages come out as they went in, however the stream is cut', () => {
@@ -44,7 +45,7 @@ test('any bytes are messages or a FormatError, and no frame may be large', () =>
     });
   assert.throws(patched(0, 1), FormatError, 'size of 16 MB');
   assert.throws(patched(0, 0xff), FormatError, 'negative size');
-  assert.throws(patched(4, 2), FormatError, 'another version');
+  assert.throws(patched(4, 0), FormatError, 'version 0');
   assert.throws(patched(5, 9), FormatError, 'unknown kind');
   assert.throws(
     broken((frame) => {
@@ -54,6 +55,26 @@ test('any bytes are messages or a FormatError, and no frame may be large', () =>
     FormatError,
     'bytes after the message',
   );
+});
+
+/** What a later version may send: its version, the fields that are known, and some that are not. */
+function newer(message: SentMessage, change: (frame: Buffer) => void = () => {}): Buffer {
+  const frame = Buffer.concat([encodeMessage(message), Buffer.from('later fields')]);
+  frame.writeInt32BE(frame.length - 4, 0);
+  frame.writeUInt8(internalVersion + 1, 4);
+  change(frame);
+  return frame;
+}
+
+test('of a newer broker the fields that are known are read, of a kind or an outcome that is not known that it is not', () => {
+  const read = (frame: Buffer) => new InternalFrames().push(frame);
+  for (const message of messages) assert.deepEqual(read(newer(message)), [message]);
+  assert.deepEqual(read(newer(messages[0]!, (frame) => frame.writeUInt8(99, 5))), [{ kind: 'unknown', version: internalVersion + 1 }]);
+  const probed = newer({ kind: 'probed', outcome: 'reached' }, (frame) => frame.writeUInt8(99, 6));
+  assert.deepEqual(read(probed), [{ kind: 'probed', outcome: 'unavailable' }]);
+  const short = newer(messages[0]!).subarray(0, 10);
+  short.writeInt32BE(6, 0);
+  assert.throws(() => read(short), FormatError, 'a ping without an epoch');
 });
 
 test('what a pong means for the incarnation that was asked for', () => {

@@ -2,6 +2,9 @@
  * What brokers say to each other on the internal listener about who lives (design §11): Kafka's framing (int32 size), a version,
  * a kind. A ping asks for one incarnation and is answered with the process's newest; a probe asks a third broker, the
  * witness, to try the same from where it stands. Frames are tiny; anything else is a `FormatError` and ends the connection.
+ *
+ * Old and new talk during a roll, since a connection that ends is a suspicion: later versions only put fields behind those of a message,
+ * which an older reader passes over, and add kinds, which an older reader answers with `unsupported`. Each writes its own version.
  */
 import { ByteReader, FormatError } from '../../../std/byte-reader.ts';
 import { ByteWriter } from '../../../std/byte-writer.ts';
@@ -26,11 +29,16 @@ export interface Pong {
 /** `unavailable`: the witness could not look. */
 export type ProbeOutcome = 'reached' | 'refused' | 'silent' | 'replaced' | 'unavailable';
 
-export type InternalMessage =
+export type SentMessage =
   | { readonly kind: 'ping'; readonly incarnation: Incarnation }
   | Pong
   | { readonly kind: 'probe'; readonly subject: Subject }
-  | { readonly kind: 'probed'; readonly outcome: ProbeOutcome };
+  | { readonly kind: 'probed'; readonly outcome: ProbeOutcome }
+  /** A question of a kind, or version, that whoever answers does not know; it speaks `upTo`. */
+  | { readonly kind: 'unsupported'; readonly upTo: number };
+
+/** `unknown`: what a newer one said and this one does not know. */
+export type InternalMessage = SentMessage | { readonly kind: 'unknown'; readonly version: number };
 
 /**
  * What a pong says about the incarnation that was asked for. `over`: it has ended, its own process says so. `unknown`: a process of this
@@ -42,16 +50,16 @@ export function meaningOf(pong: Pong, { node, epoch }: Incarnation): 'living' | 
   return pong.epoch === epoch && pong.living ? 'living' : 'over';
 }
 
-const version = 1;
+export const internalVersion = 1;
 const maxFrameBytes = 512;
 const sizeBytes = 4;
-const kinds = ['ping', 'pong', 'probe', 'probed'] as const;
+const kinds = ['ping', 'pong', 'probe', 'probed', 'unsupported'] as const;
 const outcomes: readonly ProbeOutcome[] = ['reached', 'refused', 'silent', 'replaced', 'unavailable'];
 
-export function encodeMessage(message: InternalMessage): Buffer {
+export function encodeMessage(message: SentMessage): Buffer {
   const writer = new ByteWriter(64);
   writer.u32(0);
-  writer.u8(version);
+  writer.u8(internalVersion);
   writer.u8(kinds.indexOf(message.kind));
   switch (message.kind) {
     case 'ping':
@@ -68,6 +76,9 @@ export function encodeMessage(message: InternalMessage): Buffer {
       break;
     case 'probed':
       writer.u8(outcomes.indexOf(message.outcome));
+      break;
+    case 'unsupported':
+      writer.u8(message.upTo);
       break;
   }
   const frame = writer.finish();
@@ -97,14 +108,14 @@ export class InternalFrames {
 
 function decodeMessage(frame: Buffer): InternalMessage {
   const reader = new ByteReader(frame);
-  const theirs = reader.u8();
-  if (theirs !== version) throw new FormatError(`version ${theirs}`);
-  const message = readMessage(reader);
-  if (reader.remaining > 0) throw new FormatError(`${reader.remaining} bytes after a message`);
+  const version = reader.u8();
+  if (version === 0) throw new FormatError('version 0');
+  const message = readMessage(reader, version);
+  if (reader.remaining > 0 && version <= internalVersion) throw new FormatError(`${reader.remaining} bytes after a message`);
   return message;
 }
 
-function readMessage(reader: ByteReader): InternalMessage {
+function readMessage(reader: ByteReader, version: number): InternalMessage {
   const code = reader.u8();
   const kind = kinds[code];
   switch (kind) {
@@ -119,10 +130,14 @@ function readMessage(reader: ByteReader): InternalMessage {
     }
     case 'probed': {
       const outcome = outcomes[reader.u8()];
+      if (outcome === undefined && version > internalVersion) return { kind, outcome: 'unavailable' };
       if (outcome === undefined) throw new FormatError('unknown outcome');
       return { kind, outcome };
     }
+    case 'unsupported':
+      return { kind, upTo: reader.u8() };
     default:
+      if (version > internalVersion) return { kind: 'unknown', version };
       throw new FormatError(`unknown kind ${code}`);
   }
 }

@@ -26,6 +26,7 @@ import { listPartitionReassignmentsHandler } from './list-partition-reassignment
 import { metadataHandler } from './metadata.ts';
 import { offsetForLeaderEpochHandler } from './offset-for-leader-epoch.ts';
 import { produceHandler } from './produce.ts';
+import { updateFeaturesHandler } from './update-features.ts';
 
 export interface HandlerSurroundings {
   readonly responseMemory: ResponseMemory;
@@ -57,6 +58,7 @@ export function createHandlers(services: Services, { responseMemory, advertised 
     alterPartitionReassignmentsHandler(services),
     listPartitionReassignmentsHandler(services),
     describeQuorumHandler(services),
-    apiVersionsHandler(advertised),
+    updateFeaturesHandler(services),
+    apiVersionsHandler(advertised, services.storage),
   ];
 }

@@ -1,13 +1,25 @@
 /** `Services` in memory for handler tests: one broker with topics that the test names, everything else by hand. */
 import type { BrokerImage, ClusterImage, MoveImage, TopicImage } from '../../../cluster/cluster-image.ts';
 import type { NodeId, TopicId } from '../../../cluster/identifiers.ts';
+import { supportedStorage } from '../../../cluster/storage-versions.ts';
 import type { Io } from '../../../io/io.ts';
 import { silentLogger } from '../../../io/logger.ts';
 import { MemoryMetrics } from '../../../io/memory-metrics.ts';
 import { SeededRandom } from '../../../io/seeded-random.ts';
 import { brokerConfig } from '../../config.ts';
 import { ErrorCodes } from '../../protocol/errors.ts';
-import type { AdminOutcome, MoveRequests, NewTopic, PartitionLookup, PartitionTable, ProducerIds, Services, TopicAdmin, WantedMove } from '../services.ts';
+import type {
+  AdminOutcome,
+  MoveRequests,
+  NewTopic,
+  PartitionLookup,
+  PartitionTable,
+  ProducerIds,
+  Services,
+  StorageFeature,
+  TopicAdmin,
+  WantedMove,
+} from '../services.ts';
 import { FakePartitionLog, FakeUpload } from './fake-partition-log.ts';
 import { ManualClock } from './manual-clock.ts';
 
@@ -25,6 +37,7 @@ export class FakeServices implements Services {
   producerIds: ProducerIds;
   moves: MoveRequests;
   readonly requestedMoves: WantedMove[] = [];
+  storage: StorageFeature = { supported: supportedStorage, finalized: 1, epoch: 0, finalize: () => Promise.resolve({ kind: 'done' }) };
   readonly logs = new Map<string, FakePartitionLog>();
   /** What `find` says instead of the log that is there. */
   readonly lookups = new Map<string, PartitionLookup>();

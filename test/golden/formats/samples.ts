@@ -1,5 +1,5 @@
 /**
- * One stored object of every kind in format version 1, with values at the edges. `scripts/formats-golden.ts` writes their
+ * One stored object of every kind in each of its format versions, with values at the edges. `scripts/formats-golden.ts` writes their
  * bytes; the test holds today's reader and writer against them.
  */
 import { ByteWriter } from '../../../std/byte-writer.ts';
@@ -7,7 +7,8 @@ import { crc32c } from '../../../std/crc32c.ts';
 import type { NodeId, TopicId } from '../../../cluster/identifiers.ts';
 import { buildBatch } from '../../../broker/log/batch/build-batch.ts';
 import { encodePageTable } from '../../../broker/log/format/checkpoint.ts';
-import { dataKey, walKey } from '../../../broker/log/format/object-keys.ts';
+import { encodeDoubts } from '../../../broker/log/format/doubts.ts';
+import { dataKey, type ObjectKey, walKey } from '../../../broker/log/format/object-keys.ts';
 import { encodeStates, type PartitionState } from '../../../broker/log/format/partition-state.ts';
 import { encodeSeal } from '../../../broker/log/format/seal.ts';
 import { encodeSlices, type Slice } from '../../../broker/log/format/slices.ts';
@@ -58,6 +59,7 @@ function batch(offset: number, size: number): Buffer {
 const first = sliceOf(topicA, 0, 0, [batch(100, 50), batch(101, 60)], { base: walKey(earlier, 12) });
 const second = sliceOf(topicA, 2 ** 31 - 1, first.bytes.length, [], { base: '', firstOffset: 2 ** 40, lastOffset: 2 ** 40 - 1, logStartOffset: 2 ** 33 });
 const third = sliceOf(topicB, 1, first.bytes.length, [batch(100, 10)], {
+  lastOffset: 107,
   producers: [
     {
       producerId: 2 ** 40,
@@ -139,17 +141,24 @@ const derived: PartitionState[] = [
   { kind: 'derived', topicId: topicB, partition: 1, leaderEpoch: 0, base: '', slices: [] },
 ];
 
+const doubts = [walKey(earlier, 12), walKey(earlier, 14)];
+
 export interface Sample {
   readonly name: string;
+  /** Of its format. */
+  readonly version: number;
   readonly bytes: Buffer;
   /** What the footer, or the content, holds. */
   readonly slices?: readonly Slice[];
   readonly states?: readonly PartitionState[];
+  readonly doubts?: readonly ObjectKey[];
 }
 
-function sample(kind: ObjectKind, number: number, content: Buffer, footer: Buffer, holds: Omit<Sample, 'name' | 'bytes'> = {}): Sample {
+function sample(kind: ObjectKind, number: number, content: Buffer, footer: Buffer, holds: Partial<Omit<Sample, 'name' | 'bytes'>> = {}): Sample {
+  const version = holds.version ?? 1;
   const { body } = assembleObject({
     kind,
+    version,
     incarnation: own,
     number,
     putId: Buffer.alloc(16, number),
@@ -157,7 +166,7 @@ function sample(kind: ObjectKind, number: number, content: Buffer, footer: Buffe
     contentBytes: content.length,
     footer,
   });
-  return { name: kind, bytes: Buffer.concat(body.chunks), ...holds };
+  return { name: kind, version, bytes: Buffer.concat(body.chunks), ...holds };
 }
 
 function slicesFooter(slices: readonly Slice[]): Buffer {
@@ -186,7 +195,8 @@ export const samples: readonly Sample[] = [
   }),
   sample('checkpoint', 3, statesContent([full, empty]), encodePageTable(pageTable), { states: [full, empty] }),
   sample('handover', 4, statesContent([full]), Buffer.alloc(0), { states: [full] }),
-  sample('state', 5, statesContent(derived), Buffer.alloc(0), { states: derived }),
+  sample('state', 5, statesContent(derived), Buffer.alloc(0), { states: derived, doubts: [] }),
+  sample('state', 5, statesContent(derived), encodeDoubts(doubts), { version: 2, states: derived, doubts }),
   sample('seal', 6, Buffer.alloc(0), encodeSeal(seal)),
   sample('stream', 1, long.bytes, slicesFooter([long.slice]), { slices: [long.slice] }),
   sample('stream-set', 2, Buffer.concat([first.bytes, third.bytes]), slicesFooter([{ ...first.slice, base: undefined }, third.slice]), {

@@ -31,10 +31,11 @@ const attempts = 5;
 
 export async function drain(options: DrainOptions): Promise<void> {
   const { image, self, clock, logger, left } = options;
+  if (!image.brokers().some(({ node }) => node !== self.node)) return;
   const canLeave = () => image.brokers().some(({ node, draining }) => node !== self.node && !draining);
-  if (!canLeave()) return;
   const startedMs = clock.monotonicMs();
   const partitions = left();
+  // Also when nobody can take them: when all stop at once none must hand its partitions to another one.
   if (!(await markStopping(options))) return logger.warn('this broker could not say that it stops: its partitions are taken over instead of moved');
   while (left() > 0 && canLeave() && clock.monotonicMs() - startedMs < options.withinMs && !options.signal.aborted) {
     options.wake();

@@ -10,6 +10,7 @@ import type { Incarnation } from '../../cluster/identifiers.ts';
 import { keys } from '../../cluster/meta-records.ts';
 import { Interrupted } from '../log/certain-reads.ts';
 import { sweepEnded, type SweepOptions } from '../log/sweep.ts';
+import { incarnationKey } from './takeover.ts';
 import type { MetadataImage } from './metadata-image.ts';
 
 export interface EndedIncarnationsOptions extends SweepOptions {
@@ -25,8 +26,18 @@ export interface EndedIncarnationsOptions extends SweepOptions {
   readonly intervalMs: number;
 }
 
+/** An incarnation of which the same is left as before is looked at ever more rarely: each look costs LISTs. */
+const longestIntervalMs = 3_600_000;
+
+interface Looked {
+  readonly left: number;
+  readonly intervalMs: number;
+  readonly againAtMs: number;
+}
+
 export class EndedIncarnations {
   readonly #options: EndedIncarnationsOptions;
+  readonly #looked = new Map<string, Looked>();
   #running: Promise<void> | undefined;
 
   constructor(options: EndedIncarnationsOptions) {
@@ -48,9 +59,16 @@ export class EndedIncarnations {
   async #run(): Promise<void> {
     const { clock, signal, intervalMs, logger } = this.#options;
     while (!signal.aborted) {
-      for (const incarnation of this.#ours()) {
+      const ours = this.#ours();
+      for (const key of this.#looked.keys()) if (!ours.some((incarnation) => incarnationKey(incarnation) === key)) this.#looked.delete(key);
+      for (const incarnation of ours) {
+        const key = incarnationKey(incarnation);
+        const before = this.#looked.get(key);
+        if (before && clock.monotonicMs() < before.againAtMs) continue;
         try {
-          await this.#pass(incarnation);
+          const left = await this.#pass(incarnation);
+          const nextMs = before?.left === left ? Math.min(longestIntervalMs, before.intervalMs * 2) : intervalMs;
+          this.#looked.set(key, { left, intervalMs: nextMs, againAtMs: clock.monotonicMs() + nextMs });
         } catch (error) {
           if (error instanceof Interrupted) throw error;
           if (!(error instanceof MetaUnavailable) && !(error instanceof MetaUnknown))
@@ -74,17 +92,20 @@ export class EndedIncarnations {
     return recoveries.map(({ incarnation }) => incarnation).filter(({ node }) => node === self.node || (isController() && !lives.has(node)));
   }
 
-  async #pass(incarnation: Incarnation): Promise<void> {
+  /** How many objects are left of it. */
+  async #pass(incarnation: Incarnation): Promise<number> {
     this.#options.adopt(incarnation);
-    if ((await sweepEnded(incarnation, this.#options)) > 0) return;
+    const left = await sweepEnded(incarnation, this.#options);
+    if (left > 0) return left;
     const { meta, image, logger } = this.#options;
     // Of a node's newest incarnation the key stays: who names an owner compares that it is absent.
     const newest = String(image.node(incarnation.node)?.epoch ?? incarnation.epoch);
-    if (newest === String(incarnation.epoch)) return;
+    if (newest === String(incarnation.epoch)) return 0;
     const { committed } = await meta.txn({
       compare: [{ key: keys.incarnation(incarnation.node), value: newest }],
       then: [{ kind: 'delete', key: keys.recovery(incarnation.node, incarnation.epoch) }],
     });
     if (committed) logger.info('nothing is left of an earlier incarnation', { ...incarnation });
+    return 0;
   }
 }

@@ -1,0 +1,63 @@
+/** What is done to the clusters. Each answers one observation per try. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Event, Observation, Stage } from './stage.ts';
+
+export interface Try extends Observation {
+  readonly victimWasController: boolean;
+}
+
+export interface Scenario {
+  readonly name: string;
+  readonly title: string;
+  /** Only where a partition moves by a metadata write. */
+  readonly needsMoves: boolean;
+  /** Partitions wanted; undefined: as many as asked for. */
+  readonly partitions?: number;
+  readonly pauseMs?: number;
+  attempt(stage: Stage, index: number): Promise<Try>;
+}
+
+const betweenMovesMs = 200;
+
+export const scenarios: readonly Scenario[] = [
+  { name: 'kill', title: 'kill -9 of one of three brokers', needsMoves: false, attempt: (stage, index) => loseBroker(stage, index, 'kill') },
+  { name: 'stop', title: 'SIGTERM of one of three brokers', needsMoves: false, attempt: (stage, index) => loseBroker(stage, index, 'stop') },
+  { name: 'move-one', title: 'move of one busy partition', needsMoves: true, partitions: 1, pauseMs: 1, attempt: moveOne },
+  { name: 'move-all', title: 'move of all partitions at once', needsMoves: true, attempt: moveAll },
+];
+
+/** The controller in every other try. */
+async function loseBroker(stage: Stage, index: number, how: 'kill' | 'stop'): Promise<Try> {
+  const { cluster, admin } = stage;
+  const controller = await admin.controller();
+  const others = cluster.nodes.filter((node) => node !== controller);
+  const victim = index % 2 === 0 ? controller : (others[(index >> 1) % others.length] ?? controller);
+  const event: Event = { run: () => cluster[how](victim), isAffected: (leader) => leader === victim, isAgain: (node) => node !== victim };
+  const observation = await stage.observe(event);
+  await cluster.start(victim);
+  await cluster.spread(admin, stage.topics);
+  await stage.untilSteady();
+  return { ...observation, victimWasController: victim === controller };
+}
+
+async function moveOne(stage: Stage, index: number): Promise<Try> {
+  const { nodes } = stage.cluster;
+  const target = nodes[(nodes.indexOf((await stage.admin.leaders(stage.topic))[0] ?? -1) + 1) % nodes.length] ?? -1;
+  await delay(betweenMovesMs * (1 + (index % 3) / 3));
+  return move(stage, () => target);
+}
+
+function moveAll(stage: Stage, index: number): Promise<Try> {
+  const { nodes } = stage.cluster;
+  return move(stage, (partition) => nodes[(partition + index + 1) % nodes.length] ?? -1);
+}
+
+async function move(stage: Stage, targetOf: (partition: number) => number): Promise<Try> {
+  const { admin, topic, probe } = stage;
+  const event: Event = {
+    run: () => admin.reassign(topic, [...probe.partitions.keys()], targetOf),
+    isAffected: (leader, partition) => leader !== targetOf(partition),
+    isAgain: (node, partition) => node === targetOf(partition),
+  };
+  return { ...(await stage.observe(event)), victimWasController: false };
+}

@@ -210,3 +210,42 @@ test('an address to which there is no way is not a refusal', async () => {
   // Link-local without a link: nothing is sent.
   await assert.rejects(transport.connect({ host: 'fe80::1', port: 1 }), (error: unknown) => error instanceof ConnectError && !error.refused);
 });
+
+test('an accepted connection reads into the place that its handler names, pauses and goes on', async () => {
+  const size = 3_000_000;
+  const place = Buffer.alloc(size);
+  let filled = 0;
+  let borrowedBytes = 0;
+  let pauses = 0;
+  const listener = await transport.listen(loopback, (connection) => {
+    connection.setHandler({
+      onData: () => assert.fail('a chunk of its own'),
+      receiver: {
+        place: () => (borrowedBytes > 0 && filled < size ? place.subarray(filled) : undefined),
+        onPlaced: (sizeBytes) => {
+          filled += sizeBytes;
+          if (filled === size) connection.write([place]);
+          if (pauses === 3) return;
+          pauses++;
+          connection.pauseReading();
+          setTimeout(() => connection.resumeReading(), 1);
+        },
+        onBorrowed: (chunk) => {
+          borrowedBytes += chunk.length;
+          filled += chunk.copy(place, filled);
+        },
+      },
+      onDrain: () => {},
+      onClose: () => {},
+    });
+  });
+  const client = peer(await transport.connect(listener));
+  const sent = Buffer.alloc(size, 'in its place');
+  client.connection.write([sent]);
+  await client.until(size);
+  assert.ok(client.received().equals(sent));
+  assert.ok(borrowedBytes <= 64 * 1024);
+  assert.equal(pauses, 3);
+  client.connection.destroy();
+  await listener.close();
+});

@@ -4,6 +4,7 @@
  */
 import { connect as connectSocket, createServer, type Server, type Socket } from 'node:net';
 import { describePortHolder } from './port-holder.ts';
+import { reopenWithPlaces } from './placed-socket.ts';
 import { ConnectError, type Connection, type ConnectionHandler, ListenError, type Listener, type Transport } from './transport.ts';
 
 export interface TcpTransportOptions {
@@ -15,6 +16,8 @@ export interface TcpTransportOptions {
   readonly onAcceptError?: (error: Error) => void;
 }
 
+/** Where bytes arrive whose place nobody knows yet; used up before anything else is read, so that all sockets share it. */
+const borrowed = Buffer.allocUnsafeSlow(64 * 1024);
 const lingerMs = 1_000;
 const keepAliveMs = 60_000;
 const defaultConnectTimeoutMs = 10_000;
@@ -24,8 +27,9 @@ export function tcpTransport(options: TcpTransportOptions = {}): Transport {
   const backlog = options.backlog ?? 1024;
 
   async function listen(address: { readonly host: string; readonly port: number }, onConnection: (connection: Connection) => void): Promise<Listener> {
-    const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs, highWaterMark: writeHighWaterBytes });
-    server.on('connection', (socket) => onConnection(new TcpConnection(socket)));
+    const highWater = { highWaterMark: writeHighWaterBytes };
+    const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs, pauseOnConnect: true, ...highWater });
+    server.on('connection', (socket) => onConnection(TcpConnection.accepted(socket, highWater)));
     await listening(server, { ...address, backlog });
     server.on('error', (error) => options.onAcceptError?.(error));
     return new TcpListener(server);
@@ -116,8 +120,19 @@ class TcpConnection implements Connection {
   readonly remote: string;
   readonly #socket: Socket;
   #handler: ConnectionHandler | undefined;
+  /** Where the next bytes go when the handler chose the place. */
+  #place: Buffer | undefined;
   #ending = false;
   #closed = false;
+
+  /** A socket that is paused, and of which nothing was read. */
+  static accepted(socket: Socket, options: { readonly highWaterMark: number }): TcpConnection {
+    // Node asks for a first buffer before there is a connection.
+    const made: { connection?: TcpConnection } = {};
+    const onread = { buffer: () => made.connection?.nextPlace() ?? borrowed, callback: (sizeBytes: number) => made.connection?.onRead(sizeBytes) ?? true };
+    made.connection = new TcpConnection(reopenWithPlaces(socket, { ...options, onread }) ?? socket);
+    return made.connection;
+  }
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -141,6 +156,21 @@ class TcpConnection implements Connection {
     this.#socket.on('data', (chunk: Buffer) => {
       if (!this.#ending && !this.#closed) handler.onData(chunk);
     });
+    this.#socket.resume();
+  }
+
+  private nextPlace(): Buffer | undefined {
+    this.#place = this.#ending || this.#closed ? undefined : this.#handler?.receiver?.place();
+    return this.#place;
+  }
+
+  private onRead(sizeBytes: number): boolean {
+    const handler = this.#handler;
+    if (!handler || this.#ending || this.#closed) return true;
+    if (this.#place) handler.receiver?.onPlaced(sizeBytes);
+    else if (handler.receiver) handler.receiver.onBorrowed(borrowed.subarray(0, sizeBytes));
+    else handler.onData(Buffer.from(borrowed.subarray(0, sizeBytes)));
+    return true;
   }
 
   write(chunks: readonly Uint8Array[]): boolean {

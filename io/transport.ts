@@ -38,10 +38,22 @@ export interface Connection {
 }
 
 export interface ConnectionHandler {
+  /** Bytes that the receiver owns from here on. */
   onData(chunk: Buffer): void;
+  /** For transports that can read into memory of the receiver's, which saves a copy; others ignore it and call `onData`. */
+  readonly receiver?: DirectReceiver;
   onDrain(): void;
   /** Once, whatever the reason; nothing follows. */
   onClose(): void;
+}
+
+export interface DirectReceiver {
+  /** Where the next bytes shall lie; undefined when that is open: then `onBorrowed` is called. Asked anew after each call. */
+  place(): Buffer | undefined;
+  /** The first `sizeBytes` of the last place are filled. */
+  onPlaced(sizeBytes: number): void;
+  /** The bytes are the transport's, and others after this call. */
+  onBorrowed(chunk: Buffer): void;
 }
 
 /** A port cannot be listened on. The text names the reason, the process that holds the port when it is known, and what to do. */

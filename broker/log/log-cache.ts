@@ -33,6 +33,7 @@ export class LogCache {
     this.#first++;
     this.#sizeBytes -= group.memoryBytes;
     for (const slice of group.slices) slice.owner.sliceEvicted(slice);
+    group.release();
     if (this.#first > 1024 && this.#first * 2 > this.#groups.length) {
       this.#groups.splice(0, this.#first);
       this.#first = 0;

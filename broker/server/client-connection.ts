@@ -9,6 +9,7 @@
 import type { Clock } from '../../io/clock.ts';
 import type { Connection } from '../../io/transport.ts';
 import { InvariantError } from '../../std/invariant.ts';
+import type { ReusedMemory } from '../../std/reused-memory.ts';
 import { ErrorCodes } from '../protocol/errors.ts';
 import { decodeRequest, decodeRequestHeader, encodeResponse, type RequestHeader } from '../protocol/frames.ts';
 import { ApiKeys, type ApiKey, type ResponseInputOf } from '../protocol/messages.gen.ts';
@@ -38,6 +39,7 @@ export interface ConnectionSurroundings {
   readonly router: RequestRouter;
   readonly limits: ConnectionLimits;
   readonly requestMemory: RequestMemory;
+  readonly reusedMemory: ReusedMemory;
   readonly responseMemory: ResponseMemory;
   readonly flushTurn: FlushTurn;
   readonly metrics: ServerMetrics;
@@ -78,8 +80,18 @@ export class KafkaConnection implements ClientConnection, PausedReader {
     this.around = around;
     this.host = socket.remote.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
     this.lastActivityMs = around.clock.monotonicMs();
-    this.reader = new FrameReader({ maxFrameBytes: around.limits.maxFrameBytes, memory: around.requestMemory });
-    socket.setHandler({ onData: (chunk) => this.received(chunk), onDrain: () => this.drained(), onClose: () => this.ended() });
+    const reader = new FrameReader({ maxFrameBytes: around.limits.maxFrameBytes, memory: around.requestMemory, reused: around.reusedMemory });
+    this.reader = reader;
+    socket.setHandler({
+      onData: (chunk) => this.received(chunk.length, () => reader.push(chunk)),
+      receiver: {
+        place: () => (this.phase === 'open' ? reader.place() : undefined),
+        onPlaced: (sizeBytes) => this.received(sizeBytes, () => reader.placed(sizeBytes)),
+        onBorrowed: (chunk) => this.received(chunk.length, () => reader.pushBorrowed(chunk)),
+      },
+      onDrain: () => this.drained(),
+      onClose: () => this.ended(),
+    });
   }
 
   get closed(): boolean {
@@ -143,13 +155,13 @@ export class KafkaConnection implements ClientConnection, PausedReader {
     this.endIfStopped();
   }
 
-  private received(chunk: Buffer): void {
+  private received(sizeBytes: number, take: () => void): void {
     if (this.phase !== 'open') return;
     const nowMs = this.around.clock.monotonicMs();
     this.lastActivityMs = nowMs;
     if (!this.reader.midFrame) this.frameSinceMs = nowMs;
-    this.around.metrics.receivedBytes.add(chunk.length);
-    this.reader.push(chunk);
+    this.around.metrics.receivedBytes.add(sizeBytes);
+    take();
     this.pump();
     this.flush();
   }
@@ -336,7 +348,7 @@ export class KafkaConnection implements ClientConnection, PausedReader {
       metrics.requestSeconds.observe((nowMs - exchange.receivedAtMs) / 1000, name);
       metrics.sentBytes.add(exchange.answerBytes);
       requestMemory.end(exchange.sizeBytes);
-      exchange.frame.release();
+      exchange.releaseFrame();
     }
     if (chunks.length > 0) this.socket.write(chunks);
     return true;

@@ -1,4 +1,5 @@
 /** The requests of one connection that are under way, in order, and their answers: an answer leaves once all before it have left. */
+import { ApiKeys } from '../protocol/messages.gen.ts';
 import type { Frame } from './frame-reader.ts';
 import type { Route } from './request-router.ts';
 
@@ -20,6 +21,15 @@ export class Exchange {
     this.receivedAtMs = fields.receivedAtMs;
     this.frame = fields.frame;
     this.sizeBytes = fields.frame.bytes.length;
+  }
+
+  /**
+   * Answered: the request's memory may be used again. Only Produce, whose log holds what it keeps; other requests are rarely
+   * large, and whether all their handlers copy what they keep nobody needs to know.
+   */
+  releaseFrame(): void {
+    if (this.route.api.key === ApiKeys.Produce) this.frame.release();
+    else this.frame.abandon();
   }
 
   get serial(): boolean {
@@ -81,9 +91,12 @@ export class ExchangeQueue {
     return ready;
   }
 
-  /** The connection is gone: nothing of this is answered. */
+  /** The connection is gone: nothing of this is answered. Handlers that have not answered may still look at their requests. */
   clear(): void {
-    for (const exchange of this.exchanges) exchange.frame.release();
+    for (const exchange of this.exchanges) {
+      if (exchange.answer === undefined) exchange.frame.abandon();
+      else exchange.releaseFrame();
+    }
     this.exchanges.length = 0;
     this.requestBytes = 0;
     this.answerBytes = 0;

@@ -6,6 +6,7 @@ import type { Timer } from '../../io/clock.ts';
 import type { Io } from '../../io/io.ts';
 import type { Listener } from '../../io/transport.ts';
 import type { InvariantError } from '../../std/invariant.ts';
+import { ReusedMemory } from '../../std/reused-memory.ts';
 import type { BrokerConfig } from '../config.ts';
 import { KafkaConnection, type ConnectionSurroundings } from './client-connection.ts';
 import { FlushTurn } from './flush-turn.ts';
@@ -33,6 +34,8 @@ export interface BoundListener {
 
 const SWEEP_MS = 1000;
 const MEMORY_RELIEF_MS = 10_000;
+/** Enough for what the log cache gives back at once. Larger requests than these are rare, smaller ones cheap. */
+const REUSED = { maxFreeBytes: 32 * 1024 * 1024, smallestBytes: 16 * 1024, largestBytes: 2 * 1024 * 1024 };
 const FAULT_LINES = 10;
 const FAULT_INTERVAL_MS = 10_000;
 
@@ -59,6 +62,7 @@ export class KafkaServer {
       gate: this.gate,
       clock,
       requestMemory,
+      reusedMemory: new ReusedMemory(REUSED),
       router: options.router,
       responseMemory: options.responseMemory,
       metrics: this.metrics,

@@ -30,6 +30,8 @@ export class RequestMemory {
   usedBytes = 0;
   /** Of these, held by requests that were started and will end by themselves. */
   startedBytes = 0;
+  /** Buffers that were allocated for bytes to come. */
+  promisedBytes = 0;
   private readonly options: RequestMemoryOptions;
   private readonly waiting = new Set<PausedReader>();
   private relieved: PausedReader | undefined;
@@ -46,6 +48,18 @@ export class RequestMemory {
   release(bytes: number): void {
     this.usedBytes -= bytes;
     if (this.waiting.size > 0) this.resumeInTurn();
+  }
+
+  /** May a buffer of this size be allocated for bytes that have only been announced? An eighth of the memory at most goes that way. */
+  promise(bytes: number): boolean {
+    if ((this.promisedBytes + bytes) * 8 > this.options.limitBytes) return false;
+    this.promisedBytes += bytes;
+    return true;
+  }
+
+  /** So many of them came, or are not waited for any longer. */
+  promiseKept(bytes: number): void {
+    this.promisedBytes -= bytes;
   }
 
   /** A whole frame became a request, or its request ended. */

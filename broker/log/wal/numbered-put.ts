@@ -3,7 +3,7 @@
  * answer is final, and reads what stands there when something does.
  */
 import { sleep, type Clock } from '../../../io/clock.ts';
-import type { ObjectStore, ReadOutcome } from '../../../io/object/object-store.ts';
+import type { CreateOutcome, ObjectStore, ReadOutcome } from '../../../io/object/object-store.ts';
 import { fullJitterMs, type Random } from '../../../io/random.ts';
 import { FormatError } from '../../../std/byte-reader.ts';
 import type { AssembledObject } from '../format/stored-object.ts';
@@ -30,6 +30,8 @@ export interface NumberedPutOptions {
   readonly hedgeAfterMs?: () => number | undefined;
   /** A second attempt begins (false) or has ended (true). */
   readonly onHedged?: (ended: boolean) => void;
+  /** An attempt uses the object's bytes from `true` on, until `false`: an attempt may outlast the answer of another. */
+  readonly onUse?: (begins: boolean) => void;
   readonly signal: AbortSignal;
   /** Each attempt that did not end it: the store is unreachable (`unknown`) or will not take it soon (`refused`). */
   readonly onTrouble: (kind: 'unknown' | 'refused', cause: string, attempt: number) => void;
@@ -64,7 +66,7 @@ export async function numberedPut(key: string, assembled: AssembledObject, optio
  * `unknown` only when both are.
  */
 async function createHedged(key: string, object: AssembledObject, options: NumberedPutOptions) {
-  const first = options.objects.create(key, object.body);
+  const first = attempt(key, object, options);
   const hedgeAfterMs = options.hedgeAfterMs?.();
   if (hedgeAfterMs === undefined) return first;
   const timer = new AbortController();
@@ -72,12 +74,20 @@ async function createHedged(key: string, object: AssembledObject, options: Numbe
   timer.abort();
   if (early || options.signal.aborted || options.hedgeAfterMs?.() === undefined) return early ?? first;
   options.onHedged?.(false);
-  const second = options.objects.create(key, object.body);
+  const second = attempt(key, object, options);
   void second.then(() => options.onHedged?.(true));
   const either = await Promise.race([first, second]);
   if (either.kind === 'created' || either.kind === 'exists') return either;
   const [a, b] = await Promise.all([first, second]);
   return a.kind === 'created' || a.kind === 'exists' ? a : b;
+}
+
+function attempt(key: string, object: AssembledObject, { objects, onUse }: NumberedPutOptions): Promise<CreateOutcome> {
+  onUse?.(true);
+  const outcome = objects.create(key, object.body);
+  const ended = () => onUse?.(false);
+  outcome.then(ended, ended);
+  return outcome;
 }
 
 async function settleExisting(key: string, object: AssembledObject, options: NumberedPutOptions): Promise<PutResult | undefined> {

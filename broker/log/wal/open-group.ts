@@ -4,6 +4,7 @@
  * keep a socket chunk of 64 KiB alive.
  */
 import { crc32c, crc32cCombine } from '../../../std/crc32c.ts';
+import { type Block, blockOf } from '../../../std/reused-memory.ts';
 import { ByteWriter } from '../../../std/byte-writer.ts';
 import type { TopicId } from '../../../cluster/identifiers.ts';
 import type { Durability } from '../partition-log.ts';
@@ -16,6 +17,8 @@ const sliceOverheadBytes = 1200;
 const producerOverheadBytes = 100;
 /** Batches below this size are copied into their slice's own buffer. */
 const copyBelowBytes = 16 * 1024;
+/** A block of reused memory is larger than what lies in it, by a sixteenth on average. */
+const blockSlack = 17 / 16;
 
 /** The partition behind a slice: told when its slice got its place and when it counts. */
 export interface SliceOwner {
@@ -47,8 +50,6 @@ export class SliceBuilder {
   readonly group: OpenGroup;
   readonly firstOffset: number;
   readonly base: ObjectKey | '' | undefined;
-  /** Whole batches, each chunk beginning with one. */
-  readonly chunks: Buffer[] = [];
   readonly chunkFirstOffsets: number[] = [];
   readonly producers: ProducerBatch[] = [];
   readonly sparse = new SparseIndexBuilder();
@@ -59,6 +60,10 @@ export class SliceBuilder {
   maxTimestampMs = -1;
   crc = 0;
   #heldBytes = 0;
+  readonly #chunks: Buffer[] = [];
+  /** Where chunks lie that were not copied. */
+  readonly #blocks: Block[] = [];
+  #lent = false;
   #scratch: Buffer | undefined;
   #scratchUsed = 0;
   #scratchChunkStart = 0;
@@ -76,6 +81,30 @@ export class SliceBuilder {
     return sliceOverheadBytes + this.producers.length * producerOverheadBytes + this.#heldBytes;
   }
 
+  /**
+   * Whole batches, each chunk beginning with one. Who reads them may keep them as long as he likes: the slice's memory is then
+   * not used again, but left to garbage collection.
+   */
+  get chunks(): readonly Buffer[] {
+    this.#lent = true;
+    return this.#chunks;
+  }
+
+  /** The same for who holds the group meanwhile. */
+  chunksWhileHeld(): readonly Buffer[] {
+    return this.#chunks;
+  }
+
+  /** Nothing looks at the chunks any more, but those to whom they were lent. */
+  releaseMemory(): void {
+    for (const block of this.#blocks) {
+      if (this.#lent) block.neverReuse();
+      block.release();
+    }
+    this.#blocks.length = 0;
+    if (!this.#lent) this.#chunks.length = 0;
+  }
+
   append(batch: AppendedBatch): void {
     this.sparse.add(batch.firstOffset, batch.bytes.length, batch.maxTimestampMs);
     if (batch.bytes.length < copyBelowBytes) this.#appendCopy(batch.bytes, batch.firstOffset);
@@ -88,9 +117,14 @@ export class SliceBuilder {
   }
 
   #appendView(bytes: Buffer, firstOffset: number): void {
-    this.chunks.push(bytes);
+    this.#chunks.push(bytes);
     this.chunkFirstOffsets.push(firstOffset);
-    this.#heldBytes += bytes.length;
+    const block = blockOf(bytes);
+    if (block) {
+      block.hold();
+      this.#blocks.push(block);
+    }
+    this.#heldBytes += block ? bytes.length * blockSlack : bytes.length;
     this.#scratch = undefined;
   }
 
@@ -99,7 +133,7 @@ export class SliceBuilder {
     if (scratch && this.#scratchUsed + bytes.length <= scratch.length) {
       bytes.copy(scratch, this.#scratchUsed);
       this.#scratchUsed += bytes.length;
-      this.chunks[this.chunks.length - 1] = scratch.subarray(this.#scratchChunkStart, this.#scratchUsed);
+      this.#chunks[this.#chunks.length - 1] = scratch.subarray(this.#scratchChunkStart, this.#scratchUsed);
       return;
     }
     // Most slices of an idle partition hold one small batch: room for more comes with the second.
@@ -109,7 +143,7 @@ export class SliceBuilder {
     bytes.copy(this.#scratch, 0);
     this.#scratchUsed = bytes.length;
     this.#scratchChunkStart = 0;
-    this.chunks.push(this.#scratch.subarray(0, bytes.length));
+    this.#chunks.push(this.#scratch.subarray(0, bytes.length));
     this.chunkFirstOffsets.push(firstOffset);
   }
 }
@@ -118,6 +152,8 @@ export class OpenGroup {
   readonly slices: SliceBuilder[] = [];
   sizeBytes = 0;
   #durability: Deferred | undefined;
+  /** The log cache, later on, and uploads under way. */
+  #holders = 1;
 
   addSlice(owner: SliceOwner, firstOffset: number, base: ObjectKey | '' | undefined): SliceBuilder {
     const slice = new SliceBuilder(owner, this, firstOffset, base);
@@ -128,6 +164,16 @@ export class OpenGroup {
   /** Memory that goes when the group goes. */
   get memoryBytes(): number {
     return this.slices.reduce((sum, slice) => sum + slice.memoryBytes, 0);
+  }
+
+  /** The slices' bytes stay as they are until `release`. */
+  hold(): void {
+    this.#holders++;
+  }
+
+  release(): void {
+    this.#holders--;
+    if (this.#holders === 0) for (const slice of this.slices) slice.releaseMemory();
   }
 
   /** How this group ends; one promise for all who wait. */
@@ -168,7 +214,7 @@ export class OpenGroup {
         producers: builder.producers,
         marks: builder.sparse.marks,
       };
-      for (const chunk of builder.chunks) content.push(chunk);
+      for (const chunk of builder.chunksWhileHeld()) content.push(chunk);
       contentCrc = crc32cCombine(contentCrc, builder.crc, builder.length);
       position += builder.length;
       placed.push(slice);

@@ -288,6 +288,7 @@ export class WalWriter {
       maxBackoffMs: this.#limits.maxBackoffMs,
       signal: this.#abort.signal,
       hedgeAfterMs: () => this.#hedgeAfterMs(),
+      onUse: (begins) => (begins ? group?.hold() : group?.release()),
       onHedged: (ended) => {
         this.#hedges += ended ? -1 : 1;
         if (!ended) this.#metrics.hedged.add(1);

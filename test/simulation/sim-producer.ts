@@ -49,6 +49,8 @@ interface Batch {
   readonly producer: BatchProducer;
   attempts: number;
   inFlight: boolean;
+  /** The leader of its last attempt. */
+  sentTo: number | undefined;
   /** Some attempt may have been appended. */
   uncertain: boolean;
   done: boolean;
@@ -141,6 +143,7 @@ export class SimProducer {
       producer,
       attempts: 0,
       inFlight: false,
+      sentTo: undefined,
       uncertain: false,
       done: false,
       error: undefined,
@@ -177,8 +180,8 @@ export class SimProducer {
     const due: Batch[] = [];
     let leader: number | undefined;
     for (const lane of this.#lanes.values()) {
-      const next = this.#nextOf(lane);
       const leads = session.topics.get(lane.topic)?.leaders[lane.partition];
+      const next = this.#nextOf(lane, leads);
       if (next === undefined || leads === undefined || (leader !== undefined && leads !== leader)) continue;
       leader = leads;
       due.push(next);
@@ -193,12 +196,13 @@ export class SimProducer {
    * RecordAccumulator.shouldStopDrainBatchesForPartition), and runs at most five batches ahead of that (stricter than Java's): so
    * that what is retried is always among the last five that the broker remembers.
    */
-  #nextOf({ unresolved, retryAtMs }: Lane): Batch | undefined {
+  #nextOf({ unresolved, retryAtMs }: Lane, leader: number | undefined): Batch | undefined {
     const { idempotent, maxInFlight } = this.#options.shape;
     const next = unresolved.find((batch) => !batch.inFlight);
     if (retryAtMs > this.#options.recorder.nowMs) return undefined;
     if (next === undefined || unresolved.filter((batch) => batch.inFlight).length >= maxInFlight) return undefined;
-    if (!idempotent) return next;
+    // Order is promised on one connection: nothing goes to a new leader while the old one may still answer.
+    if (!idempotent) return unresolved.some((batch) => batch.inFlight && batch.sentTo !== leader) ? undefined : next;
     if (next.attempts > 0) return next === unresolved[0] ? next : undefined;
     return next.order - (unresolved[0] as Batch).order < maxInFlight ? next : undefined;
   }
@@ -209,6 +213,7 @@ export class SimProducer {
     let informed = false;
     for (const batch of batches) {
       batch.inFlight = true;
+      batch.sentTo = session.topics.get(batch.lane.topic)?.leaders[batch.lane.partition];
       batch.attempts++;
       batch.lane.sentOrder = Math.max(batch.lane.sentOrder, batch.order);
     }

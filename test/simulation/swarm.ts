@@ -126,6 +126,8 @@ function clusterOptions(options: SimOptions, random: SimRandom, brokers: number)
     ...options,
     brokers,
     nemesis: quiet ? {} : { ...options.nemesis, ...Object.fromEntries(rates) },
+    // Partitions that come and go are read often: three flips in a row would be taken for damage now and then.
+    objectStore: { ...options.objectStore, faults: { ...options.objectStore.faults, bitFlip: Math.min(options.objectStore.faults.bitFlip, 0.02) } },
     metaStore: {
       ...options.metaStore,
       faults: { ...options.metaStore.faults, keepaliveLies: !quiet && random.chance(0.3) ? round(random.logBetween(0.01, 0.5)) : 0 },

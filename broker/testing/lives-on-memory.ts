@@ -5,16 +5,15 @@ import { openEmbeddedMetaStore } from '../../io/meta/embedded-meta-store.ts';
 import type { MetaStore } from '../../io/meta/meta-store.ts';
 import { MemoryMetrics } from '../../io/memory-metrics.ts';
 import { MemoryObjectStore } from '../../io/object/memory-object-store.ts';
-import type { ObjectStore } from '../../io/object/object-store.ts';
 import { SeededRandom } from '../../io/seeded-random.ts';
 import type { NodeId, TopicId } from '../../cluster/identifiers.ts';
 import { beginLife, type BrokerLife } from '../broker-life.ts';
 import { brokerConfig } from '../config.ts';
-import { decodeRecords } from '../log/batch/records.ts';
-import { walkBatches } from '../log/batch/walk-batches.ts';
 import type { PartitionLog } from '../log/partition-log.ts';
 import { batchOf } from '../log/testing/log-on-memory.ts';
 import { ManualClock } from '../server/testing/manual-clock.ts';
+import { cuttable } from './cut-store.ts';
+import { readAll } from './records-on-memory.ts';
 
 /** Everything is due soon. */
 const settings = {
@@ -123,22 +122,8 @@ export class LivesOnMemory {
   }
 
   /** Offsets of all records, whose content fits their offset. */
-  async readAll(log: PartitionLog): Promise<number[]> {
-    const offsets: number[] = [];
-    for (let offset = log.logStartOffset; offset < log.highWatermark; ) {
-      const outcome = await this.until(Promise.resolve(log.read(offset, { maxBytes: 100_000, isolation: 'uncommitted' })));
-      assert.ok(outcome.kind === 'records' && outcome.sizeBytes > 0, JSON.stringify(outcome));
-      for (const chunk of outcome.chunks as readonly Buffer[]) {
-        for (const batch of walkBatches(chunk)) {
-          const decoded = decodeRecords(chunk.subarray(batch.position, batch.position + batch.sizeBytes), { maxOutputBytes: 1 << 20 });
-          const value = decoded.kind === 'ok' ? decoded.records[0]?.value : undefined;
-          assert.ok(value && Buffer.from(value).equals(Buffer.alloc(value.byteLength, `${batch.baseOffset} `)));
-          offsets.push(batch.baseOffset);
-          offset = batch.lastOffset + 1;
-        }
-      }
-    }
-    return offsets;
+  readAll(log: PartitionLog): Promise<number[]> {
+    return readAll(log, this.clock);
   }
 
   async keys(prefix = ''): Promise<string[]> {
@@ -151,20 +136,4 @@ export class LivesOnMemory {
     }
     return keys;
   }
-}
-
-/** A store of which no call comes back, or has an effect, once the signal was given. */
-function cuttable<T extends ObjectStore | MetaStore>(store: T, signal: AbortSignal): T {
-  const never = new Promise<never>(() => {});
-  return new Proxy(store, {
-    get(target, name) {
-      const member: unknown = Reflect.get(target, name, target);
-      if (typeof member !== 'function') return member;
-      return (...call: unknown[]): unknown => {
-        if (signal.aborted) return name === 'watch' ? { close: () => Promise.resolve() } : never;
-        const answer: unknown = Reflect.apply(member, target, call);
-        return answer instanceof Promise ? answer.then((value: unknown) => (signal.aborted ? never : value)) : answer;
-      };
-    },
-  });
 }

@@ -5,7 +5,15 @@
  */
 import { type Clock, sleep } from '../../../io/clock.ts';
 import type { Logger } from '../../../io/logger.ts';
-import { type MetaCompare, type MetaEntry, type MetaOperation, type MetaStore, MetaUnavailable, MetaUnknown } from '../../../io/meta/meta-store.ts';
+import {
+  type MetaCompare,
+  type MetaEntry,
+  type MetaOperation,
+  MetaRefused,
+  type MetaStore,
+  MetaUnavailable,
+  MetaUnknown,
+} from '../../../io/meta/meta-store.ts';
 import type { Incarnation, TopicId } from '../../../cluster/identifiers.ts';
 import { type HoldRecord, keys, type PartitionRecord, parseRecord, partitionRecord } from '../../../cluster/meta-records.ts';
 import { objectRanges } from '../../../cluster/object-ranges.ts';
@@ -39,6 +47,7 @@ export interface PlannedMove {
 const movesPerTxn = 40;
 const parallelTxns = 4;
 const retryMs = 100;
+const attemptsPerLine = 50;
 /** How long requests are held for the image to show the new owner: so that the answer names it. */
 const shownWithinMs = 1_000;
 
@@ -128,9 +137,15 @@ async function moveChunk(chunk: readonly Moving[], state: ObjectKey, finish: (ea
       return;
     }
   } catch (error) {
-    if (!(error instanceof MetaUnavailable) && !(error instanceof MetaUnknown)) throw error;
+    logUnexpected(error, options);
+    if (error instanceof MetaRefused) return chunk.forEach((each) => finish(each, 'stays'));
   }
   for (const each of chunk) finish(each, await settleOne(each, options));
+}
+
+/** Whatever it was: what the handover names is needed until it is known of every partition whose it is, so nothing ends it before. */
+function logUnexpected(error: unknown, { logger }: HandoverOptions): void {
+  if (!(error instanceof MetaUnavailable) && !(error instanceof MetaUnknown)) logger.error('moving partitions failed', { error: String(error) });
 }
 
 /**
@@ -142,7 +157,7 @@ async function settleOne(each: Moving, options: HandoverOptions): Promise<Settle
   const key = keyOf(each);
   const value = JSON.stringify(each.record);
   const { modRevision } = each;
-  for (;;) {
+  for (let attempt = 0; ; attempt++) {
     if (signal.aborted || options.log.wal.refusal === 'ended') return 'moved';
     try {
       if (options.mutants?.has('settle-move-by-read')) {
@@ -160,7 +175,7 @@ async function settleOne(each: Moving, options: HandoverOptions): Promise<Settle
       // An earlier attempt of ours to settle, or somebody touched it: the move compared the old revision and cannot happen any more.
       return 'stays';
     } catch (error) {
-      if (!(error instanceof MetaUnavailable) && !(error instanceof MetaUnknown)) throw error;
+      if (attempt % attemptsPerLine === 0) logUnexpected(error, options);
       await sleep(clock, retryMs, signal);
     }
   }

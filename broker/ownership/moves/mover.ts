@@ -8,8 +8,9 @@ import { keys } from '../../../cluster/meta-records.ts';
 import { incarnationOf, ownersForOrphans } from '../owner-placement.ts';
 import { handOver, type HandoverOptions, type PlannedMove } from './handover.ts';
 
-/** What cannot be done now (target away, metadata store silent) is tried again after so long. */
+/** What cannot be done now (target away, metadata store silent) is tried again after so long; longer, when that fails, too: each attempt writes an object. */
 const retryMs = 500;
+const maxRetryMs = 4_000;
 /** In one handover object, which is made in one turn. */
 const mostAtOnce = 2_000;
 const mostEntriesAtOnce = 100_000;
@@ -41,23 +42,24 @@ export class Mover {
     const { signal, clock, logger } = this.#options;
     // What changes in one turn is looked at once.
     await new Promise<void>((resolve) => clock.defer(resolve));
-    while (this.#wanted && !signal.aborted) {
+    for (let failed = 0; this.#wanted && !signal.aborted; ) {
       this.#wanted = false;
+      let again = false;
       try {
         const moves = this.#plan();
-        await this.#forgetArrived();
-        if (moves.length === 0) continue;
-        const moved = await handOver(this.#firstOf(moves), this.#options);
+        const moved = moves.length === 0 ? 0 : await handOver(this.#firstOf(moves), this.#options);
         // There may be more of them.
         if (moved > 0) this.#wanted = true;
+        failed = moved > 0 || moves.length === 0 ? 0 : failed + 1;
+        await this.#forgetArrived();
       } catch (error) {
+        again = true;
         if (!(error instanceof MetaUnavailable) && !(error instanceof MetaUnknown))
           logger.error('moving partitions failed, trying again', { error: String(error) });
       }
-      if (!this.#wanted && this.#plan().length > 0) {
-        this.#wanted = true;
-        await sleep(clock, retryMs, signal);
-      }
+      if (!again && (this.#wanted || this.#plan().length === 0)) continue;
+      this.#wanted = true;
+      await sleep(clock, Math.min(maxRetryMs, retryMs * 2 ** Math.max(0, failed - 1)), signal);
     }
   }
 
@@ -103,9 +105,9 @@ export class Mover {
     const { meta, image } = this.#options;
     const revisions = new Map(image.moves().map(({ topicId, partition, modRevision }) => [keys.move(topicId, partition), modRevision]));
     for (const key of this.#arrived) {
-      this.#arrived.delete(key);
       const modRevision = revisions.get(key);
       if (modRevision !== undefined) await meta.txn({ compare: [{ key, modRevision }], then: [{ kind: 'delete', key }] });
+      this.#arrived.delete(key);
     }
   }
 }

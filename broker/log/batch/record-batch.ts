@@ -5,13 +5,16 @@
  * 64-bit fields are read as numbers: exact up to 2^53, rounded past it. Callers compare such values with limits before
  * they use them.
  */
-import { crc32c, crc32cPatch } from '../../../std/crc32c.ts';
+import { crc32c, crc32cCombine, crc32cPatch } from '../../../std/crc32c.ts';
 
 export const batchHeaderBytes = 61;
 /** Base offset and length, which the length field does not count. */
 export const batchOverheadBytes = 12;
 /** Position of the first byte that the CRC covers: it and everything behind. */
 const crcStart = 21;
+
+/** Below it reading is as quick as calculating. */
+const worthCombiningBytes = 4096;
 
 const lengthPosition = 8;
 const leaderEpochPosition = 12;
@@ -99,6 +102,15 @@ export function sequenceAfter(sequence: number, steps: number): number {
 }
 
 /** Whether the stored CRC fits the bytes. The whole batch must lie in `buffer`. */
+/**
+ * The CRC of some bytes and this batch behind them, from theirs. What the batch's own CRC covers is not read again: it was
+ * checked when the batch came in, and damage since then is found by whoever checks the sum.
+ */
+export function crcWithBatch(crc: number, batch: Buffer): number {
+  if (batch.length < worthCombiningBytes) return crc32c(batch, crc);
+  return crc32cCombine(crc32c(batch.subarray(0, crcStart), crc), storedCrc(batch, 0), batch.length - crcStart);
+}
+
 export function crcFits(buffer: Buffer, at: number): boolean {
   return crc32c(buffer.subarray(at + crcStart, at + batchSizeBytes(buffer, at))) === storedCrc(buffer, at);
 }

@@ -3,11 +3,12 @@
  * Large batches stay where they arrived; small ones are copied together, so that a batch of 100 bytes does not
  * keep a socket chunk of 64 KiB alive.
  */
-import { crc32c, crc32cCombine } from '../../../std/crc32c.ts';
+import { crc32cCombine } from '../../../std/crc32c.ts';
 import { type Block, blockOf } from '../../../std/reused-memory.ts';
 import { ByteWriter } from '../../../std/byte-writer.ts';
 import type { TopicId } from '../../../cluster/identifiers.ts';
 import type { Durability } from '../partition-log.ts';
+import { crcWithBatch } from '../batch/record-batch.ts';
 import type { ObjectKey } from '../format/object-keys.ts';
 import { encodeSlices, type ProducerBatch, type Slice } from '../format/slices.ts';
 import { SparseIndexBuilder } from '../format/sparse-index.ts';
@@ -109,7 +110,7 @@ export class SliceBuilder {
     this.sparse.add(batch.firstOffset, batch.bytes.length, batch.maxTimestampMs);
     if (batch.bytes.length < copyBelowBytes) this.#appendCopy(batch.bytes, batch.firstOffset);
     else this.#appendView(batch.bytes, batch.firstOffset);
-    this.crc = crc32c(batch.bytes, this.crc);
+    this.crc = crcWithBatch(this.crc, batch.bytes);
     this.length += batch.bytes.length;
     this.lastOffset = batch.lastOffset;
     if (batch.maxTimestampMs > this.maxTimestampMs) this.maxTimestampMs = batch.maxTimestampMs;

@@ -17,8 +17,9 @@ export interface KafkajsOptions {
 
 interface Group {
   readonly consumer: Consumer;
-  /** By partition: the last committed, the next expected. */
-  readonly committed: Map<number, number>;
+  /** The last committed by partition; as text, which its event has although its types say numbers. */
+  readonly committed: Map<string, number>;
+  /** The next offset by partition. */
   readonly expected: Map<number, number>;
 }
 
@@ -68,7 +69,7 @@ export class KafkajsClients {
     await admin.connect();
     const [stored] = await admin.fetchOffsets({ groupId, topics: [this.#options.topic] });
     for (const [partition, offset] of this.#group?.committed ?? []) {
-      const found = Number(stored?.partitions.find((each) => each.partition === partition)?.offset ?? -1);
+      const found = Number(stored?.partitions.find((each) => String(each.partition) === partition)?.offset ?? -1);
       if (found < offset) this.faults.push(`${groupId}: committed ${offset} of partition ${partition}, ${found} is left`);
     }
     await admin.disconnect();
@@ -102,7 +103,7 @@ export class KafkajsClients {
     consumer.on('consumer.crash', ({ payload }) => this.crashes.push(payload.error.message));
     consumer.on('consumer.commit_offsets', ({ payload }) => {
       this.commits.note(`commits of ${groupId}`);
-      for (const { partitions } of payload.topics) for (const { partition, offset } of partitions) group.committed.set(partition, Number(offset));
+      for (const { partitions } of payload.topics) for (const { partition, offset } of partitions) group.committed.set(String(partition), Number(offset));
     });
     await consumer.connect();
     await consumer.subscribe({ topic: this.#options.topic, fromBeginning: true });

@@ -6,8 +6,9 @@ MAKEFLAGS += --no-print-directory
 BIN := node_modules/.bin
 AUTOMQ := node dist/cli/automq.js
 # Named files, since `node --test FOLDER` means different things in Node 20 and 22. From the sources, so that a stale
-# file in dist never runs. Left out: what needs other programs than node (make test-clients, make test-stores).
+# file in dist never runs. Left out: what needs other programs than node (make test-clients, make test-stores, make test-chaos).
 UNIT_TESTS = $(shell find broker cli cluster io operator scripts std test bench -name '*.test.ts' -not -path 'test/clients/*' -not -path 'test/chaos/*' | sort | sed 's|^|dist/|; s|\.ts$$|.js|')
+CHAOS_TESTS = $(shell find test/chaos -name '*.test.ts' | sort | sed 's|^|dist/|; s|\.ts$$|.js|')
 CLIENT_TESTS = $(shell find test/clients -name '*.test.ts' | sort | sed 's|^|dist/|; s|\.ts$$|.js|')
 
 .PHONY: help
@@ -81,6 +82,14 @@ test-stores: build ## the store contracts against real servers: versitygw, MinIO
 .PHONY: test-clients
 test-clients: build ## real clients against our broker: kcat, Java tools, Python   (TARGET=kafka: against Apache Kafka instead)
 	@node --test --test-concurrency=1 --test-timeout=300000 $(CLIENT_TESTS)
+
+.PHONY: chaos
+chaos: build ## real processes under faults: brokers, etcd, an S3 server, clients   (SECONDS=300 SEED=1, ARGS="--metadata etcd-3.4")
+	@node --no-warnings dist/test/chaos/run.js --seconds $(or $(SECONDS),300) --seed $(or $(SEED),1) $(ARGS)
+
+.PHONY: test-chaos
+test-chaos: build ## four scripted faults with assertions: a zombie, no etcd, no S3, a rolling restart   (FULL=1: for 60 s each)
+	@AUTOMQ_CHAOS_FULL=$(FULL) node --no-warnings --test --test-concurrency=1 --test-timeout=600000 $(CHAOS_TESTS)
 
 .PHONY: test-nodes
 test-nodes: build ## the unit tests on Node 22 and 24

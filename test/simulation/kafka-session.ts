@@ -17,7 +17,7 @@ export interface Address {
 }
 
 export interface KafkaSessionOptions {
-  readonly process: SimProcess;
+  readonly process: Pick<SimProcess, 'name' | 'host'>;
   readonly clock: Clock;
   readonly transport: Transport;
   readonly random: SimRandom;

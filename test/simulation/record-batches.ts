@@ -100,7 +100,7 @@ function valueOf(body: Buffer, index: number, baseOffset: number): number {
   return value;
 }
 
-function fillingOf(value: number): Buffer {
+export function fillingOf(value: number): Buffer {
   return Buffer.from(`${value}:`.padEnd(12 + ((value * 7919) % 90), String(value)), 'latin1');
 }
 

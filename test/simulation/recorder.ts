@@ -4,13 +4,13 @@ import type { Scheduler } from './scheduler.ts';
 
 export class Recorder {
   readonly history: Operation[] = [];
-  readonly #scheduler: Scheduler;
+  readonly #scheduler: Pick<Scheduler, 'nowMs' | 'trace'>;
   readonly #onViolation: (name: string, detail: string) => void;
   readonly #onRecorded: (operation: Operation) => void;
   readonly #open = new Set<() => void>();
   #nextValue = 1;
 
-  constructor(scheduler: Scheduler, onViolation: (name: string, detail: string) => void, onRecorded: (operation: Operation) => void) {
+  constructor(scheduler: Pick<Scheduler, 'nowMs' | 'trace'>, onViolation: (name: string, detail: string) => void, onRecorded: (operation: Operation) => void) {
     this.#scheduler = scheduler;
     this.#onRecorded = onRecorded;
     this.#onViolation = onViolation;

@@ -275,9 +275,12 @@ export class MetadataImage implements ClusterImage {
   }
 
   async #relist(): Promise<void> {
-    const list = await this.#options.meta.list('');
+    const { clock, logger, meta } = this.#options;
+    const startedMs = clock.monotonicMs();
+    const list = await meta.list('');
     if (this.#closed) return;
     this.#show(list);
+    logger.info('metadata listed', { keys: list.entries.length, tookMs: Math.round(clock.monotonicMs() - startedMs) });
     const { revision } = list;
     this.#watch = this.#options.meta.watch('', revision, {
       onEvents: (events, at) => {

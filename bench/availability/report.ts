@@ -20,6 +20,8 @@ export interface ScenarioResult {
 
 export interface AvailabilityResults {
   readonly date: string;
+  /** A look of a minute: few partitions, few tries. */
+  readonly quick: boolean;
   readonly machine: Machine;
   readonly pauseMs: number;
   readonly scenarios: readonly ScenarioResult[];
@@ -31,7 +33,7 @@ export function quantile(values: readonly number[], share: number): number {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }
 
-export function resultTable({ date, machine, pauseMs, scenarios }: AvailabilityResults): string {
+export function resultTable({ date, quick, machine, pauseMs, scenarios }: AvailabilityResults): string {
   const rows = scenarios.map(rowOf);
   const columns = [
     '',
@@ -40,6 +42,7 @@ export function resultTable({ date, machine, pauseMs, scenarios }: AvailabilityR
     'first again',
     'last again',
     'gap of a partition',
+    'worst gap of the others',
     'worst ack',
     'consumer gap',
     'commit gap',
@@ -48,7 +51,7 @@ export function resultTable({ date, machine, pauseMs, scenarios }: AvailabilityR
     'missing, doubled',
   ];
   return [
-    `${date.slice(0, 10)}, commit ${machine.commit}, ${machine.cores} cores shared by clients, brokers and stores, load average before ${machine.loadAverage.toFixed(2)}; milliseconds, p50 / p99 (of the tries; of all partitions of all tries for gaps); a record ${pauseMs} ms after the acknowledgement of the last in each partition.`,
+    `${date.slice(0, 10)}, commit ${machine.commit}, ${machine.cores} cores shared by clients, brokers and stores, load average before ${machine.loadAverage.toFixed(2)}; milliseconds, p50 / p99 (of the tries; of all partitions of all tries for gaps); a record ${pauseMs} ms after the acknowledgement of the last in each partition${quick ? '; QUICK: few partitions and tries' : ''}.`,
     '',
     `| ${columns.join(' | ')} |`,
     `| --- |${' ---: |'.repeat(columns.length - 1)}`,
@@ -70,6 +73,7 @@ function rowOf({ title, label, scenario, partitions, tries, readBack }: Scenario
     both(({ firstAgainMs }) => firstAgainMs),
     both(({ lastAgainMs }) => lastAgainMs),
     pair(tries.flatMap(({ gapsMs }) => gapsMs)),
+    both(({ worstOtherGapMs }) => worstOtherGapMs),
     both(({ worstAckMs }) => worstAckMs),
     both(({ consumerGapMs }) => consumerGapMs),
     both(({ commitGapMs }) => commitGapMs),

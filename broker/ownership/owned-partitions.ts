@@ -35,6 +35,7 @@ export interface OwnedPartitionsOptions {
 }
 
 const statesKeptMs = 3_000;
+const failedRetryMs = 30_000;
 
 export class OwnedPartitions implements PartitionTable {
   readonly #options: OwnedPartitionsOptions;
@@ -44,7 +45,8 @@ export class OwnedPartitions implements PartitionTable {
   /** Ours, but of topics that the image does not show yet, by topic. */
   readonly #waiting = new Map<TopicId, Map<number, AcquiredPartition>>();
   /** Open refused: the stored state is damaged or missing. */
-  readonly #failed = new Set<string>();
+  readonly #failed = new Map<string, AcquiredPartition | 'in doubt'>();
+  #retrying: Timer | undefined;
   /** The leader epoch at which each partition went away or was opened last: what is older opens nothing. */
   readonly #epochs = new Map<string, number>();
   #forgetting: Timer | undefined;
@@ -183,7 +185,9 @@ export class OwnedPartitions implements PartitionTable {
       this.#options.onOpened(log.open({ topicId, topic, partition, leaderEpoch: record.leaderEpoch, state, base, config }));
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
-      this.#failed.add(key);
+      // An answer that was damaged on its way looks the same; and somebody may put back what is missing.
+      this.#failed.set(key, { topicId, partition, record });
+      this.#retryLater();
       logger.error('a partition cannot be opened: its stored state is damaged or missing; nothing of it is deleted', {
         topicId,
         partition,
@@ -193,13 +197,28 @@ export class OwnedPartitions implements PartitionTable {
     }
   }
 
+  #retryLater(): void {
+    this.#retrying ??= this.#options.clock.setTimer(failedRetryMs, () => {
+      this.#retrying = undefined;
+      for (const [key, failed] of [...this.#failed]) {
+        if (failed === 'in doubt' || this.#epochs.get(key) !== failed.record.leaderEpoch) continue;
+        this.#failed.delete(key);
+        this.#epochs.delete(key);
+        this.#openOne(failed).catch((error: unknown) => {
+          if (!(error instanceof Interrupted)) this.#options.logger.error('a partition could not be opened', { key, error: String(error) });
+        });
+      }
+    });
+  }
+
   close(): void {
     this.#forgetting?.cancel();
+    this.#retrying?.cancel();
   }
 
   /** Stays closed: what it has may lie in something that cannot be read (docs/design/0005-damage.md). */
   refuse({ topicId, partition }: Pick<AcquiredPartition, 'topicId' | 'partition'>): void {
-    this.#failed.add(partitionKey(topicId, partition));
+    this.#failed.set(partitionKey(topicId, partition), 'in doubt');
   }
 
   /** Requests for it wait until `settled`. */
@@ -226,7 +245,7 @@ export class OwnedPartitions implements PartitionTable {
       this.#options.onClosed(topicId, open.partition);
     }
     const prefix = topicPrefix(topicId);
-    for (const key of this.#failed) if (key.startsWith(prefix)) this.#failed.delete(key);
+    for (const key of this.#failed.keys()) if (key.startsWith(prefix)) this.#failed.delete(key);
     for (const key of this.#epochs.keys()) {
       if (!key.startsWith(prefix)) continue;
       // What is being opened of it finds that it is not wanted any more.

@@ -2,6 +2,7 @@
 /** The automq program: picks the subcommand. Each lies in its own file and is loaded only when it runs. */
 import { readFileSync } from 'node:fs';
 import { type Command, UsageError } from './command.ts';
+import { letHeapGrow } from './heap-growth.ts';
 
 const commands: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>> = {
   up: { summary: 'a local cluster in this terminal, data in a folder', load: async () => (await import('./up.ts')).up },
@@ -44,6 +45,7 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
     process.stdout.write(commandHelp);
     return 0;
   }
+  letHeapGrow();
   return run(args).catch((error: unknown) => {
     if (!isUsageError(error)) throw error;
     console.error(`automq ${name}: ${error.message}\nautomq ${name} --help shows how.`);

@@ -3,6 +3,7 @@
  *
  *   TARGETS="folder versitygw etcd-s3 kafka"   SCENARIOS="kill stop move-one move-all"
  *   PARTITIONS=1000  PAUSE_MS=200  TRIES=20  KAFKA_TRIES=5  MOVES=100     LOGS=FOLDER keeps the brokers' logs
+ *   LOAD_MS=60000 under load before a broker is lost, at most
  *   QUICK=1 for a look of some minutes: 50 partitions, 4 tries
  */
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,6 +22,8 @@ const partitions = Number(env['PARTITIONS'] ?? (quick ? 50 : 1_000));
 const pauseMs = Number(env['PAUSE_MS'] ?? (quick ? 50 : 200));
 const tries = Number(env['TRIES'] ?? (quick ? 4 : 20));
 const kafkaTries = Number(env['KAFKA_TRIES'] ?? Math.min(tries, quick ? 2 : 5));
+/** As long as brokers may go without a checkpoint. */
+const mostLoadMs = Number(env['LOAD_MS'] ?? (quick ? 2_000 : 60_000));
 const moves = Number(env['MOVES'] ?? (quick ? 10 : 100));
 const chosen = pick(clusterKinds, env['TARGETS'] ?? 'folder kafka');
 const wanted = pick(scenarios, env['SCENARIOS'] ?? scenarios.map(({ name }) => name).join(' '));
@@ -58,7 +61,7 @@ async function measure(kind: ClusterKind, scenario: Scenario): Promise<ScenarioR
   try {
     const stage = await Stage.open(cluster, load);
     for (let index = 0; index < count; index++) {
-      const one = await scenario.attempt(stage, index);
+      const one = await scenario.attempt(stage, { index, mostLoadMs });
       observed.push(one);
       console.error(`availability: ${kind.name} ${scenario.name} ${index + 1}/${count}: ${JSON.stringify({ ...one, gapsMs: undefined }, rounded)}`);
     }

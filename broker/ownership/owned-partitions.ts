@@ -128,6 +128,8 @@ export class OwnedPartitions implements PartitionTable {
     const isOurs = record.owner.node === self.node && (anyLife || record.owner.epoch === self.epoch);
     if (!isOurs) {
       this.#waiting.get(topicId)?.delete(partition);
+      const failed = this.#failed.get(partitionKey(topicId, partition));
+      if (failed && failed !== 'in doubt' && failed.record.leaderEpoch < record.leaderEpoch) this.#failed.delete(partitionKey(topicId, partition));
       // Somebody took over: we are sealed, or our own move was faster to be seen than to be answered.
       if (open && open.leaderEpoch < record.leaderEpoch) this.closeMoved(topicId, partition, record.leaderEpoch);
       return;

@@ -43,7 +43,16 @@ export interface Outcome {
 }
 
 /** Looks at the whole store when everything is over. Returns what is wrong. */
-export type StoreCheck = (process: SimProcess, random: SimRandom, objects: FakeObjectStore, meta: FakeMetaStore) => Promise<readonly string[]>;
+export type StoreCheck = (stores: CheckedStores) => Promise<readonly string[]>;
+
+export interface CheckedStores {
+  readonly process: SimProcess;
+  readonly random: SimRandom;
+  readonly objects: FakeObjectStore;
+  readonly meta: FakeMetaStore;
+  /** The cluster rested for so long that no garbage may be left. */
+  readonly rested: boolean;
+}
 
 export interface SimulateOptions {
   readonly program: BrokerProgram;
@@ -57,6 +66,8 @@ export interface SimulateOptions {
 const livenessMs = 180_000;
 /** One slow call after the other, over everything that is stored. */
 const storeCheckMs = 3_600_000;
+/** Sweeps of ended incarnations come ever more rarely: after 10 s, 20 s, 40 s, … */
+const restMs = 400_000;
 /** The latest that a late write may still land after healing. */
 const lateMs = 125_000;
 const maxViolations = 50;
@@ -184,8 +195,18 @@ class World {
     await this.#pass(lateMs);
     if (options.restartBeforeFinalReads) this.#restartAll();
     await this.#readEverything();
+    if (this.#rests) await this.#pass(restMs);
     for (const broker of this.#brokers) broker.kill();
     await this.#checkStore();
+  }
+
+  /**
+   * What is garbage has the time to go. Not where deletions wait for an hour, where things are damaged or a broker stays away, nor where a write that
+   * slept may bring back what is deleted: nobody looks there again.
+   */
+  get #rests(): boolean {
+    const { rests, damaged, lastVictim, broker, objectStore } = this.#options;
+    return rests && !damaged && lastVictim === 'none' && objectStore.faults.appliedLate === 0 && Number(broker['gc.delay.ms']) < restMs / 10;
   }
 
   outcome(): Outcome {
@@ -373,9 +394,11 @@ class World {
     if (this.#options.damaged || this.#given.storeCheck === undefined) return;
     const process = new SimProcess({ scheduler: this.#scheduler, name: 'fsck', host: 'fsck' });
     let problems: readonly string[] | undefined;
-    const checked = this.#given.storeCheck(process, this.#random.fork('fsck'), this.#objects, this.#meta).then((found) => {
-      problems = found;
-    });
+    const checked = this.#given
+      .storeCheck({ process, random: this.#random.fork('fsck'), objects: this.#objects, meta: this.#meta, rested: this.#rests })
+      .then((found) => {
+        problems = found;
+      });
     await this.#reach('the store can be checked', () => problems !== undefined, storeCheckMs);
     if (problems !== undefined) await checked;
     for (const problem of problems ?? []) this.violation('fsck', problem);

@@ -4,13 +4,10 @@
  */
 import { fsck } from '../../broker/log/fsck/fsck.ts';
 import { readStoredMetadata } from '../../broker/ownership/stored-metadata.ts';
-import type { FakeMetaStore } from './fake-meta-store.ts';
-import type { FakeObjectStore } from './fake-object-store.ts';
 import { HostWallClock, simClock } from './sim-clock.ts';
-import type { SimProcess } from './sim-process.ts';
-import type { SimRandom } from './sim-random.ts';
+import type { CheckedStores } from './simulation.ts';
 
-export async function checkStore(process: SimProcess, random: SimRandom, objects: FakeObjectStore, meta: FakeMetaStore): Promise<readonly string[]> {
+export async function checkStore({ process, random, objects, meta, rested }: CheckedStores): Promise<readonly string[]> {
   const report = await fsck({
     objects: objects.clientOf(process),
     clock: simClock(process, new HostWallClock({ offsetMs: 0, rate: 1 }), random.fork('clock')),
@@ -20,6 +17,6 @@ export async function checkStore(process: SimProcess, random: SimRandom, objects
     metadata: () => readStoredMetadata(meta.clientOf(process)),
     verify: true,
   });
-  const wrong = report.objects.filter(({ is }) => is === 'missing' || is === 'damaged' || is === 'unknown');
+  const wrong = report.objects.filter(({ is }) => is === 'missing' || is === 'damaged' || is === 'unknown' || (rested && is === 'garbage'));
   return [...report.problems, ...wrong.map(({ key, is, reason }) => `${key} is ${is}: ${reason}`)];
 }

@@ -58,6 +58,8 @@ export interface SimOptions {
   /** Stored objects are damaged: what cannot be read may stay so. */
   readonly damaged: boolean;
   readonly restartBeforeFinalReads: boolean;
+  /** At the end everything rests until no garbage may be left. */
+  readonly rests: boolean;
   readonly network: NetworkShape;
   readonly objectStore: {
     readonly minLatencyMs: number;
@@ -98,7 +100,7 @@ const noCrashPoints: CrashPoints = { createIssued: 0, created: 0, deleted: 0, tx
 const mostBrokers = 4;
 
 /** What options had not yet when a seed file was written. */
-const olderOptions = { brokers: 1, groups: [], drainGapMs: 0, lastVictim: 'none' } as const;
+const olderOptions = { brokers: 1, rests: false, groups: [], drainGapMs: 0, lastVictim: 'none' } as const;
 
 export function readOptions(json: string): SimOptions {
   const { options } = JSON.parse(json) as { readonly options: SimOptions };
@@ -159,6 +161,7 @@ function oneBroker(seed: number): SimOptions {
     powerCuts: !quiet && random.chance(0.2),
     damaged,
     restartBeforeFinalReads: random.chance(0.6),
+    rests: new SimRandom(`rest ${seed}`).chance(0.1),
     network: {
       minLatencyMs: 0.1,
       maxLatencyMs: random.pick([0.5, 2, 20]),

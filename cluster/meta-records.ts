@@ -107,11 +107,30 @@ export const brokerConfigRecord = settings;
 /** The parsed value, or undefined for a bad one. */
 export function parseRecord<T>(schema: z.ZodType<T>, value: string): T | undefined {
   try {
-    const parsed = schema.safeParse(JSON.parse(value));
+    const json: unknown = JSON.parse(value);
+    // There are a hundred thousand of these, and whoever takes over or begins reads all of them.
+    if ((schema as unknown) === partitionRecord) {
+      const record = plainPartitionRecord(json);
+      if (record) return record as T;
+    }
+    const parsed = schema.safeParse(json);
     return parsed.success ? parsed.data : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** What the schema would answer, at a tenth of its price; undefined: ask the schema. */
+function plainPartitionRecord(json: unknown): PartitionRecord | undefined {
+  if (typeof json !== 'object' || json === null) return undefined;
+  const { owner, leaderEpoch, state } = json as Partial<PartitionRecord>;
+  if (typeof owner !== 'object' || owner === null || typeof state !== 'string' || !isCount(leaderEpoch)) return undefined;
+  const { node, epoch } = owner;
+  return isCount(node) && isCount(epoch) ? { owner: { node, epoch }, leaderEpoch, state } : undefined;
+}
+
+function isCount(value: number | undefined): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 /** Topic id and partition of a move key; undefined for anything else. */

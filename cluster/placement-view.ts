@@ -19,7 +19,7 @@ export function placementView(image: ClusterImage): PlacementView {
   for (const { topicId, partitionCount } of image.topics()) {
     const counts = new Map<number, number>();
     for (let partition = 0; partition < partitionCount; partition++) {
-      const target = targets.get(partitionKey(topicId, partition));
+      const target = targets.size > 0 ? targets.get(partitionKey(topicId, partition)) : undefined;
       const node = target !== undefined && live.has(target) ? target : (image.leaderOf(topicId, partition)?.leader ?? -1);
       counts.set(node, (counts.get(node) ?? 0) + 1);
     }

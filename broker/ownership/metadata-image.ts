@@ -6,7 +6,7 @@ import { type Clock, sleep, type Timer } from '../../io/clock.ts';
 import type { Logger } from '../../io/logger.ts';
 import type { MetaEntry, MetaEvent, MetaList, MetaStore, MetaWatch } from '../../io/meta/meta-store.ts';
 import type { BrokerImage, ClusterImage, MoveImage, TopicImage } from '../../cluster/cluster-image.ts';
-import { type Incarnation, type NodeId, partitionKey, type TopicId } from '../../cluster/identifiers.ts';
+import type { Incarnation, NodeId, TopicId } from '../../cluster/identifiers.ts';
 import {
   brokerConfigRecord,
   type ControllerRecord,
@@ -85,18 +85,23 @@ export interface ShownController {
 const relistBackoffMs = 500;
 /** A watch that lost an event is put right by a full list (design §9, F54). */
 const compareIntervalMs = 60_000;
+/** A large list is compared more rarely, so that it costs the metadata store the same: ten minutes for 100,000 keys. */
+const compareMsPerKey = 6;
 /** Always the same one: who derives something from settings compares them by identity. */
 const noSettings: Readonly<Record<string, string>> = {};
 
 export class MetadataImage implements ClusterImage {
   readonly clusterId: string;
   readonly #options: MetadataImageOptions;
-  /** Raw values with their revisions, so that old and repeated events change nothing (F54). */
+  /** Keys with their revisions, so that old and repeated events change nothing (F54). */
   readonly #revisions = new Map<string, number>();
   readonly #nodes = new Map<number, NodeRecord>();
   readonly #topicsByName = new Map<string, TopicImage>();
   readonly #topicsById = new Map<TopicId, TopicImage>();
-  readonly #partitions = new Map<string, ShownPartition>();
+  readonly #partitions = new Map<TopicId, Map<number, ShownPartition>>();
+  /** The same object for all records that name it: there are few of them and many records. */
+  readonly #owners = new Map<number, Incarnation>();
+  #lastState = '';
   readonly #recoveries = new Map<string, ShownRecovery>();
   readonly #moves = new Map<string, MoveImage>();
   /** By key. */
@@ -158,7 +163,7 @@ export class MetadataImage implements ClusterImage {
   leaderOf(topicId: TopicId, partition: number): { readonly leader: number; readonly leaderEpoch: number } | undefined {
     const topic = this.#topicsById.get(topicId);
     if (!topic || partition < 0 || partition >= topic.partitionCount) return undefined;
-    const shown = this.#partitions.get(partitionKey(topicId, partition));
+    const shown = this.partition(topicId, partition);
     if (!shown) return { leader: -1, leaderEpoch: 0 };
     const { owner, leaderEpoch } = shown.record;
     return { leader: this.isLive(owner) ? owner.node : -1, leaderEpoch };
@@ -189,11 +194,7 @@ export class MetadataImage implements ClusterImage {
   }
 
   partition(topicId: TopicId, partition: number): ShownPartition | undefined {
-    return this.#partitions.get(partitionKey(topicId, partition));
-  }
-
-  partitions(): Iterable<ShownPartition> {
-    return this.#partitions.values();
+    return this.#partitions.get(topicId)?.get(partition);
   }
 
   recoveries(): Iterable<ShownRecovery> {
@@ -253,7 +254,7 @@ export class MetadataImage implements ClusterImage {
   }
 
   #scheduleCompare(): void {
-    this.#compareTimer = this.#options.clock.setTimer(compareIntervalMs, () => void this.#compare());
+    this.#compareTimer = this.#options.clock.setTimer(Math.max(compareIntervalMs, this.#revisions.size * compareMsPerKey), () => void this.#compare());
   }
 
   async #compare(): Promise<void> {
@@ -268,8 +269,11 @@ export class MetadataImage implements ClusterImage {
   }
 
   #show({ entries, revision }: MetaList): void {
-    const present = new Set(entries.map(({ key }) => key));
-    for (const key of [...this.#revisions.keys()]) if (!present.has(key)) this.#remove(key, revision);
+    const known = entries.reduce((count, { key }) => count + (this.#revisions.has(key) ? 1 : 0), 0);
+    if (known < this.#revisions.size) {
+      const present = new Set(entries.map(({ key }) => key));
+      for (const key of [...this.#revisions.keys()]) if (!present.has(key)) this.#remove(key, revision);
+    }
     for (const entry of entries) this.#put(entry, 'list');
     this.#advance(revision);
   }
@@ -345,7 +349,9 @@ export class MetadataImage implements ClusterImage {
     if (key.startsWith(keys.partitions)) {
       const parsed = parsePartitionKey(key);
       if (parsed) {
-        this.#partitions.delete(partitionKey(parsed.topicId, parsed.partition));
+        const ofTopic = this.#partitions.get(parsed.topicId);
+        ofTopic?.delete(parsed.partition);
+        if (ofTopic?.size === 0) this.#partitions.delete(parsed.topicId);
         this.#options.onPartitionRemoved(parsed.topicId, parsed.partition);
       }
     } else if (key.startsWith(keys.topics)) this.#removeTopic(key.slice(keys.topics.length));
@@ -375,9 +381,20 @@ export class MetadataImage implements ClusterImage {
     const parsed = parsePartitionKey(key);
     const record = parseRecord(partitionRecord, value);
     if (!parsed || !record) return this.#bad(key);
-    const shown = { ...parsed, record, modRevision, source };
-    this.#partitions.set(partitionKey(parsed.topicId, parsed.partition), shown);
+    const { topicId, partition } = parsed;
+    let ofTopic = this.#partitions.get(topicId);
+    if (!ofTopic) this.#partitions.set(topicId, (ofTopic = new Map()));
+    const shown = { topicId, partition, record: this.#shared(record), modRevision, source };
+    ofTopic.set(partition, shown);
     this.#options.onPartitionShown(shown);
+  }
+
+  /** The record with what it has in common with others held once: partitions that move together name the same state object. */
+  #shared({ owner, leaderEpoch, state }: PartitionRecord): PartitionRecord {
+    let known = this.#owners.get(owner.node);
+    if (known?.epoch !== owner.epoch) this.#owners.set(owner.node, (known = owner));
+    if (state !== this.#lastState) this.#lastState = state;
+    return { owner: known, leaderEpoch, state: this.#lastState };
   }
 
   #putTopic(key: string, value: string): void {

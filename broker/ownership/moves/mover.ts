@@ -4,6 +4,7 @@
  */
 import { sleep } from '../../../io/clock.ts';
 import { MetaUnavailable, MetaUnknown } from '../../../io/meta/meta-store.ts';
+import type { TopicId } from '../../../cluster/identifiers.ts';
 import { keys } from '../../../cluster/meta-records.ts';
 import { incarnationOf, ownersForOrphans } from '../owner-placement.ts';
 import { handOver, type HandoverOptions, type PlannedMove } from './handover.ts';
@@ -89,9 +90,12 @@ export class Mover {
   #leave(): PlannedMove[] {
     const { image, log, self, owned } = this.#options;
     if (!image.brokers().some(({ node, draining }) => node !== self.node && !draining)) return [];
-    const leaving = [...log.partitions]
-      .filter(({ topicId, partition }) => owned.find(topicId, partition).kind === 'owned')
-      .map(({ topicId, partition }) => ({ topicId, partition }));
+    const leaving: { readonly topicId: TopicId; readonly partition: number }[] = [];
+    for (const { topicId, partition } of log.partitions) {
+      // More of them are placed when these have moved.
+      if (leaving.length >= mostAtOnce) break;
+      if (owned.find(topicId, partition).kind === 'owned') leaving.push({ topicId, partition });
+    }
     const owners = ownersForOrphans(image, leaving, new Set([self.node]));
     if (!owners) return [];
     return leaving.flatMap((each, i) => {
@@ -103,6 +107,7 @@ export class Mover {
   /** Wishes that are fulfilled go, unless somebody wished for something else meanwhile. */
   async #forgetArrived(): Promise<void> {
     const { meta, image } = this.#options;
+    if (this.#arrived.size === 0) return;
     const revisions = new Map(image.moves().map(({ topicId, partition, modRevision }) => [keys.move(topicId, partition), modRevision]));
     for (const key of this.#arrived) {
       const modRevision = revisions.get(key);

@@ -4,6 +4,7 @@
  */
 import type { Io } from '../io/io.ts';
 import { sleep } from '../io/clock.ts';
+import { ForwardOnlyMetaStore, wentBackAdvice } from '../io/meta/forward-only-meta-store.ts';
 import type { Incarnation, NodeId } from '../cluster/identifiers.ts';
 import { keys, nodeRecord, parseRecord } from '../cluster/meta-records.ts';
 import { beginLife, type BrokerLife } from './broker-life.ts';
@@ -44,7 +45,11 @@ interface Serving {
 }
 
 /** Resolves when the broker serves; rejects when it cannot begin. */
-export async function startBroker(asked: BrokerConfig, io: Io, options: BrokerOptions): Promise<Broker> {
+export async function startBroker(asked: BrokerConfig, given: Io, options: BrokerOptions): Promise<Broker> {
+  const io: Io = {
+    ...given,
+    meta: new ForwardOnlyMetaStore(given.meta, (seen, answered) => given.logger.error(wentBackAdvice, { seenRevision: seen, answeredRevision: answered })),
+  };
   const config = await withFreePorts(asked, io.transport);
   const abort = new AbortController();
   let fail: (error: Error) => void = () => {};

@@ -26,6 +26,7 @@ interface Group {
 const retry = { initialRetryTime: 50, maxRetryTime: 500, retries: 1_000 };
 const commitIntervalMs = 100;
 const groupId = 'kafkajs';
+const patienceMs = 30_000;
 
 export class KafkajsClients {
   readonly produced = new Timeline();
@@ -67,7 +68,7 @@ export class KafkajsClients {
     await this.#group?.consumer.disconnect();
     const admin = this.#kafka.admin();
     await admin.connect();
-    const [stored] = await admin.fetchOffsets({ groupId, topics: [this.#options.topic] });
+    const [stored] = await patiently(() => admin.fetchOffsets({ groupId, topics: [this.#options.topic] }));
     for (const [partition, offset] of this.#group?.committed ?? []) {
       const found = Number(stored?.partitions.find((each) => String(each.partition) === partition)?.offset ?? -1);
       if (found < offset) this.faults.push(`${groupId}: committed ${offset} of partition ${partition}, ${found} is left`);
@@ -120,5 +121,18 @@ export class KafkajsClients {
       },
     });
     return group;
+  }
+}
+
+/** kafkajs's admin gives up at once when the group's coordinator has just moved. */
+async function patiently<T>(ask: () => Promise<T>): Promise<T> {
+  const deadlineMs = performance.now() + patienceMs;
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (performance.now() > deadlineMs) throw error;
+      await delay(commitIntervalMs);
+    }
   }
 }

@@ -48,6 +48,7 @@ export interface MetaTopicAdminOptions {
 }
 
 const recordsPerTxn = 40;
+const parallelTxns = 4;
 const imageWaitMs = 5_000;
 const maxAttempts = 5;
 
@@ -208,17 +209,20 @@ export class MetaTopicAdmin implements TopicAdmin {
     let firstRevision = 0;
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
       const owners = this.#options.place(topicId, to - from, wanted);
-      let start = from;
-      for (; start < to; start += recordsPerTxn) {
-        const some = Array.from({ length: Math.min(to - start, recordsPerTxn) }, (_, i) => ({
-          partition: start + i,
-          owner: owners[start + i - from] as Incarnation,
-        }));
-        const revision = await this.#createOrSettle(topicId, some, unchanged);
-        if (revision === undefined) break;
-        if (start === from) firstRevision = revision;
+      const chunks: { readonly partition: number; readonly owner: Incarnation }[][] = [];
+      for (let start = from; start < to; start += recordsPerTxn)
+        chunks.push(
+          Array.from({ length: Math.min(to - start, recordsPerTxn) }, (_, i) => ({ partition: start + i, owner: owners[start + i - from] as Incarnation })),
+        );
+      let done = 0;
+      while (done < chunks.length) {
+        const some = chunks.slice(done, done + parallelTxns);
+        const revisions = await Promise.all(some.map((chunk) => this.#createOrSettle(topicId, chunk, unchanged)));
+        if (revisions.includes(undefined)) break;
+        if (done === 0) firstRevision = revisions[0] ?? 0;
+        done += some.length;
       }
-      if (start >= to) return firstRevision;
+      if (done >= chunks.length) return firstRevision;
     }
     return undefined;
   }

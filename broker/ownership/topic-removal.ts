@@ -32,6 +32,8 @@ export interface TopicRemovalOptions {
 }
 
 const operationsPerTxn = 60;
+/** A compare and two deletions each. */
+const recordsPerTxn = 40;
 const retryMs = 1_000;
 
 interface Tombstone {
@@ -101,7 +103,10 @@ export class TopicRemoval {
     if (ours.length > 0 && !(await this.#options.checkpoint())) return false;
     let done = true;
     for (const [tombstone, entries] of records) {
-      for (const entry of entries) if (this.#isOurs(entry)) await this.#removePartition(entry, tombstone.topicId);
+      await this.#removePartitions(
+        entries.filter((entry) => this.#isOurs(entry)),
+        tombstone.topicId,
+      );
       if (!entries.every((entry) => this.#isOurs(entry)) || !(await this.#removeTombstone(tombstone))) done = false;
     }
     return done;
@@ -151,11 +156,23 @@ export class TopicRemoval {
     return !record || (record.owner.node === self.node && record.owner.epoch === self.epoch);
   }
 
-  async #removePartition({ key, modRevision }: MetaEntry, topicId: TopicId): Promise<void> {
-    const partition = parsePartitionKey(key)?.partition;
-    const then: MetaOperation[] = [{ kind: 'delete', key }];
-    if (partition !== undefined) then.push({ kind: 'delete', key: keys.move(topicId, partition) });
-    await this.#options.meta.txn({ compare: [{ key, modRevision }], then });
+  async #removePartitions(entries: readonly MetaEntry[], topicId: TopicId): Promise<void> {
+    for (let i = 0; i < entries.length; i += recordsPerTxn) {
+      const some = entries.slice(i, i + recordsPerTxn);
+      if (await this.#removeTogether(some, topicId)) continue;
+      // One of them changed meanwhile: that one stays for now.
+      for (const entry of some) await this.#removeTogether([entry], topicId);
+    }
+  }
+
+  async #removeTogether(entries: readonly MetaEntry[], topicId: TopicId): Promise<boolean> {
+    const then = entries.flatMap(({ key }): MetaOperation[] => {
+      const partition = parsePartitionKey(key)?.partition;
+      const record: MetaOperation = { kind: 'delete', key };
+      return partition === undefined ? [record] : [record, { kind: 'delete', key: keys.move(topicId, partition) }];
+    });
+    const { committed } = await this.#options.meta.txn({ compare: entries.map(({ key, modRevision }) => ({ key, modRevision })), then });
+    return committed;
   }
 
   /** No record is left, so no hold can be written again. A wish for a partition that is not there does nothing. */

@@ -102,6 +102,13 @@ export class ChaosLoad {
     await this.#group?.stop();
   }
 
+  /** Lets go of everything, for a run that failed in the middle. */
+  abandon(): void {
+    for (const actor of [...this.#kafkajs, ...this.#simProducers, ...this.#simConsumers, ...this.#simMembers]) actor.stop();
+    this.#librdkafka?.kill();
+    void this.#group?.stop();
+  }
+
   /** After healing: everybody gets on, a topic can be created. */
   async expectProgress(): Promise<void> {
     const { record, cluster } = this.#options;

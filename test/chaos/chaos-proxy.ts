@@ -52,6 +52,13 @@ export class ChaosProxy {
     return this.#links.size;
   }
 
+  /** Bytes that were lost, of all connections that are still there. */
+  get swallowedBytes(): number {
+    let sum = 0;
+    for (const { flows } of this.#links) for (const flow of flows) sum += flow.lostBytes;
+    return sum;
+  }
+
   /** For a server that came back elsewhere. */
   retarget(port: number): void {
     this.#targetPort = port;
@@ -99,7 +106,7 @@ export class ChaosProxy {
   heal(): void {
     this.#resetAfterAnswerBytes = Number.POSITIVE_INFINITY;
     for (const { client, server, flows } of this.#links) {
-      if (!flows.some((flow) => flow.lostBytes)) continue;
+      if (!flows.some((flow) => flow.lostBytes > 0)) continue;
       client.resetAndDestroy();
       server.resetAndDestroy();
     }
@@ -145,7 +152,7 @@ type Piece = { readonly kind: 'bytes'; readonly bytes: Buffer; readonly dueMs: n
 
 /** One direction of one connection: pieces in order, each at its time. */
 class Flow {
-  lostBytes = false;
+  lostBytes = 0;
   readonly #from: Socket;
   readonly #to: Socket;
   readonly #shape: () => FlowShape;
@@ -193,7 +200,7 @@ class Flow {
 
   #take(bytes: Buffer): void {
     if (this.#shape().bytes === 'swallow') {
-      this.lostBytes = true;
+      this.lostBytes += bytes.byteLength;
       return;
     }
     this.#queuedBytes += bytes.byteLength;

@@ -71,11 +71,13 @@ export class KafkajsGroup {
     });
     const member: Member = { name: `${name}.${life}`, consumer, generation: 0, commits: 0, doneMs: new Map() };
     this.#members.push(member);
-    consumer.on('consumer.group_join', () => {
+    const startAnew = () => {
       member.generation++;
       member.doneMs.clear();
-    });
+    };
+    consumer.on('consumer.group_join', startAnew);
     consumer.on('consumer.crash', ({ payload }) => {
+      startAnew();
       this.crashes.push(`${(record.nowMs / 1_000).toFixed(1)} s, ${member.name}: ${payload.error.message}${payload.restart ? ' (goes on)' : ''}`);
       if (!payload.restart) void this.#live(name, life + 1);
     });
@@ -124,6 +126,8 @@ export class KafkajsGroup {
       this.commits++;
     } catch (error) {
       recorder.record({ ...operation, type: 'info', t1: record.nowMs, error: String(error) });
+      // The library reads the batch once more, or goes back to what is committed.
+      member.generation++;
       throw error;
     } finally {
       closed();

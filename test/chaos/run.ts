@@ -53,7 +53,8 @@ const longestOutageMs = 1_000 * Number(values.outage ?? (seconds >= 600 ? 60 : 2
 const folder = mkdtempSync(join(tmpdir(), 'automq-chaos-'));
 const record = new ChaosRecord();
 console.log(`chaos: seed ${values.seed}, ${seconds} s, metadata in ${metadata}, objects in ${objects}; ${folder}`);
-process.exitCode = (await run()) ? 0 : 1;
+// Clients that lost their cluster may go on trying.
+process.exit((await run()) ? 0 : 1);
 
 async function run(): Promise<boolean> {
   const cluster = await ChaosCluster.start({ folder, brokers: 3, metadata, objects, record });
@@ -71,6 +72,7 @@ async function run(): Promise<boolean> {
     report(cluster, load, nemesis, { fromMs, toMs });
   } catch (error) {
     record.violation('run-failed', error instanceof Error ? (error.stack ?? error.message) : String(error));
+    load.abandon();
   } finally {
     await cluster.close();
   }

@@ -289,7 +289,8 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
     closing ??= (async () => {
       selfCheck.close();
       await liveness?.close();
-      await controller?.close();
+      // A takeover may wait for a store that is away: until the log and the reads end.
+      const controls = controller?.close();
       await groups.close();
       await log.shutDown({ graceful, withinMs: config.shutdownTimeoutMs });
       if (graceful && owned.count === 0) await endGracefully({ meta: io.meta, clock: io.clock, logger, self: incarnation, image });
@@ -297,6 +298,7 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
       options.signal.removeEventListener('abort', onAbort);
       abort.abort();
       owned.close();
+      await controls;
       await stored.close();
       await mover.close();
       await removal.close();

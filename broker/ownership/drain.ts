@@ -51,6 +51,8 @@ async function markStopping({ meta, self, clock, image }: DrainOptions): Promise
       const entry = await meta.get(key);
       const record = entry && parseRecord(nodeRecord, entry.value);
       if (!entry || record?.epoch !== self.epoch) return false;
+      // Somebody asked for it: that is still to be there when it begins again.
+      if (record.state === 'draining') return true;
       const value = JSON.stringify({ ...record, state: 'stopping' } satisfies NodeRecord);
       const result = await meta.txn({ compare: [{ key, modRevision: entry.modRevision }], then: [{ kind: 'put', key, value }] });
       if (!result.committed) continue;
@@ -72,7 +74,7 @@ export async function endGracefully({ meta, self, clock, logger, image }: LeaveO
     try {
       const entry = await meta.get(node);
       const record = entry && parseRecord(nodeRecord, entry.value);
-      if (!entry || record?.epoch !== self.epoch || record.state !== 'stopping') return;
+      if (!entry || record?.epoch !== self.epoch || record.state === 'active') return;
       const ended: RecoveryRecord = {
         ...(record.checkpoint === undefined ? {} : { checkpoint: record.checkpoint }),
         claim: self,

@@ -170,7 +170,7 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
       mover.wake();
     },
     onClosed: (topicId, partition) => groups.onPartitionClosed(topicId, partition),
-    onUnsettled: (shown) => void settleRecord(shown, { meta: io.meta, clock: io.clock, signal, self: incarnation }),
+    onUnsettled: (shown) => void settleRecord(shown, { meta: io.meta, clock: io.clock, logger, signal, self: incarnation }),
     ...mutantOption,
   });
   const mover: Mover = new Mover({ meta: io.meta, clock: io.clock, logger, signal, self: incarnation, image, log, owned, ...mutantOption });

@@ -26,20 +26,25 @@ export interface ControllerOptions extends Omit<TakeoverOptions, 'guards' | 'pla
 }
 
 const retryMs = 200;
+const attemptsPerLine = 100;
 const lookIntervalMs = 2_000;
+/** What could not be taken over (damage) is read anew after so long, at most: somebody may have mended it. */
+const maxRestMs = 60_000;
 
 export class Controller {
   readonly #options: ControllerOptions;
   readonly #abort = new AbortController();
   readonly #guards: readonly MetaCompare[];
   readonly #running = new Map<string, Promise<void>>();
+  /** Takeovers that left something: when each is tried again, and how long it rested. */
+  readonly #resting = new Map<string, { readonly untilMs: number; readonly restMs: number }>();
   readonly #looking: Promise<void>;
 
   /** `election` is the revision of the controller's key as this broker wrote it. */
   constructor(options: ControllerOptions, election: number) {
     this.#options = options;
     this.#guards = [{ key: keys.controller, modRevision: election }, ...livingGuard(options.self)];
-    options.signal.addEventListener('abort', () => this.#abort.abort(), { once: true });
+    options.signal.addEventListener('abort', () => this.#abort.abort(), { once: true, signal: this.#abort.signal });
     this.#looking = this.#look();
   }
 
@@ -47,7 +52,7 @@ export class Controller {
   async dead(incarnation: Incarnation, reason: string): Promise<void> {
     const { logger, clock } = this.#options;
     logger.warn('a broker is dead, taking over its partitions', { dead: incarnationKey(incarnation), reason });
-    for (;;) {
+    for (let attempt = 0; ; attempt++) {
       if (this.#abort.signal.aborted || !this.#options.isDead(incarnation)) return;
       try {
         const claimed = await this.#claim(incarnation);
@@ -56,7 +61,8 @@ export class Controller {
         this.#recover(claimed);
         return;
       } catch (error) {
-        if (!(error instanceof MetaUnavailable) && !(error instanceof MetaUnknown)) throw error;
+        if (!(error instanceof MetaUnavailable) && !(error instanceof MetaUnknown) && attempt % attemptsPerLine === 0)
+          logger.error('a dead broker cannot be claimed, trying again', { dead: incarnationKey(incarnation), error: String(error) });
         await sleep(clock, retryMs, this.#abort.signal);
       }
     }
@@ -76,13 +82,20 @@ export class Controller {
     while (!signal.aborted) {
       try {
         const { claimed } = await claimedIncarnations(keys.recoveries, 0, { ...this.#options, signal });
-        for (const each of claimed) if (!each.record.ended && !this.#isWorkedOn(each)) this.#recover(each);
+        const due = claimed.filter((each) => !each.record.ended && !this.#isWorkedOn(each));
+        const names = new Set(due.map(({ incarnation }) => incarnationKey(incarnation)));
+        for (const name of this.#resting.keys()) if (!names.has(name)) this.#resting.delete(name);
+        for (const each of due) if (!this.#rests(each)) this.#recover(each);
       } catch (error) {
         if (error instanceof Interrupted) return;
         logger.error('the controller could not look for dead brokers', { error: String(error) });
       }
       await sleep(clock, lookIntervalMs, signal);
     }
+  }
+
+  #rests({ incarnation }: Claimed): boolean {
+    return (this.#resting.get(incarnationKey(incarnation))?.untilMs ?? 0) > this.#options.clock.monotonicMs();
   }
 
   /** A node that was restarted recovers its own past. */
@@ -96,6 +109,7 @@ export class Controller {
     for (;;) {
       const node = await meta.get(keys.node(incarnation.node));
       const registered = node && parseRecord(nodeRecord, node.value);
+      if (node && !registered) throw new Error(`${node.key} in the metadata store does not fit its schema; mend it`);
       if (!node || !registered || registered.epoch > incarnation.epoch) return 'superseded';
       const record: RecoveryRecord = {
         // The pointer as this very transaction finds it: its own writer compares that there is no claim (model, hole 1).
@@ -138,6 +152,8 @@ export class Controller {
       })
       .finally(() => {
         this.#running.delete(key);
+        const restMs = Math.min(maxRestMs, 2 * (this.#resting.get(key)?.restMs ?? lookIntervalMs / 2));
+        this.#resting.set(key, { restMs, untilMs: this.#options.clock.monotonicMs() + restMs });
         onTakeovers(this.#running.size, claimed.modRevision);
       });
     this.#running.set(key, running);

@@ -82,6 +82,7 @@ export interface ShownController {
   readonly modRevision: number;
 }
 
+const nobody: ControllerRecord = { node: -1 as NodeId, epoch: 0, term: 0 };
 const relistBackoffMs = 500;
 /** A watch that lost an event is put right by a full list (design §9, F54). */
 const compareIntervalMs = 60_000;
@@ -468,8 +469,9 @@ export class MetadataImage implements ClusterImage {
   }
 
   #putController(key: string, value: string, modRevision: number): void {
-    const record = parseRecord(controllerRecord, value);
-    if (!record) return this.#bad(key);
+    const record = parseRecord(controllerRecord, value) ?? nobody;
+    // Shown all the same, with its revision: who is elected next compares that.
+    if (record === nobody) this.#bad(key);
     this.#controller = { record, modRevision };
     this.#options.onClusterChanged();
   }

@@ -39,12 +39,15 @@ export class HoldUpkeep implements CheckpointListener {
   readonly #options: HoldUpkeepOptions;
   #built: readonly Change[] = [];
   #running: Promise<void> | undefined;
+  /** Changes were not written: a checkpoint is wanted although nothing else may change any more. */
+  #again = false;
 
   constructor(options: HoldUpkeepOptions) {
     this.#options = options;
   }
 
   wanted(): boolean {
+    if (this.#again) return true;
     const { image, log } = this.#options;
     for (const { record, topicId, partition } of image.holds()) if (record.objects === undefined && log().find(topicId, partition)) return true;
     return false;
@@ -57,10 +60,12 @@ export class HoldUpkeep implements CheckpointListener {
   proven(): void {
     const changes = this.#built;
     this.#built = [];
+    this.#again = changes.length > 0 && this.#running !== undefined;
     if (changes.length === 0 || this.#running) return;
     this.#running = this.#write(changes)
       .catch((error: unknown) => {
         // The next checkpoint finds the same.
+        this.#again = true;
         if (!(error instanceof MetaUnavailable) && !(error instanceof MetaUnknown))
           this.#options.logger.error('holds could not be changed', { error: String(error) });
       })
@@ -104,7 +109,7 @@ export class HoldUpkeep implements CheckpointListener {
           objects === undefined ? { kind: 'delete', key } : { kind: 'put', key, value: JSON.stringify({ objects: [...objects] } satisfies HoldRecord) },
         );
       }
-      if (then.length > 0) await this.#options.meta.txn({ compare, then });
+      if (then.length > 0 && !(await this.#options.meta.txn({ compare, then })).committed) this.#again = true;
     }
   }
 

@@ -1,6 +1,7 @@
 /** Planned moves between brokers (design §5). */
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
+import { MetaUnknown } from '../../../io/meta/meta-store.ts';
 import { keys } from '../../../cluster/meta-records.ts';
 import { batchAt, BrokersOnMemory } from '../../testing/brokers-on-memory.ts';
 
@@ -136,10 +137,96 @@ describe('a planned move', () => {
     };
     await on.ask(topicId, [0], 2);
     await on.rest(3_000);
-    assert.equal((await on.record(topicId)).owner.node, 1);
+    assert.deepEqual(await on.record(topicId), { owner: { node: 1, epoch: 1 }, leaderEpoch: 0, state: '' });
     assert.deepEqual(on.ownersOf(topicId, 0), [1]);
     await on.append(on.log(1, topicId));
     assert.deepEqual(await on.readAll(on.log(1, topicId)), [0, 1]);
     await on.check();
+  });
+
+  test('is not written down before its handover object counts', async () => {
+    on = await BrokersOnMemory.start(2);
+    const topicId = await on.createTopic('rides', [1]);
+    await on.append(on.log(1, topicId));
+    let store: (() => void) | undefined;
+    on.faults(1).create = async (_, run) => {
+      await new Promise<void>((resolve) => {
+        store = resolve;
+      });
+      return run();
+    };
+    await on.ask(topicId, [0], 2);
+    await on.eventually('the handover is sent', () => store !== undefined);
+    await on.rest(200);
+    assert.equal((await on.record(topicId)).owner.node, 1);
+    assert.equal(on.find(1, topicId, 0).kind, 'opening');
+    on.faults(1).create = undefined;
+    store?.();
+    await on.opened(topicId, [2]);
+    assert.deepEqual(await on.readAll(on.log(2, topicId)), [0]);
+  });
+});
+
+describe('what a partition that moved needs of its source', () => {
+  test('is not dropped by a late answer to an earlier move', async () => {
+    on = await BrokersOnMemory.start(2);
+    const topicId = await on.createTopic('rides', [1]);
+    await on.append(on.log(1, topicId));
+    let late: (() => Promise<{ readonly committed: boolean }>) | undefined;
+    let lose: (() => void) | undefined;
+    on.faults(2).txn = (asked, run) => {
+      if (late || !asked.then.some(({ kind, key }) => kind === 'delete' && key === keys.hold(1, topicId, 0))) return run();
+      late = run;
+      return new Promise((_, reject) => {
+        lose = () => reject(new MetaUnknown('answer lost'));
+      });
+    };
+    await on.move(topicId, 2);
+    await on.until(on.log(2, topicId).deleteRecordsBefore(1));
+    await on.eventually('the hold is about to be dropped', () => late !== undefined);
+    on.faults(2).txn = undefined;
+    await on.move(topicId, 1);
+    await on.append(on.log(1, topicId));
+    await on.move(topicId, 2);
+    assert.equal((await late?.())?.committed, false);
+    lose?.();
+    assert.ok('1/0' in (await on.holds(topicId)));
+    await on.rest(10_000);
+    assert.deepEqual(await on.readAll(on.log(2, topicId)), [1]);
+    await on.check();
+  });
+
+  test('is not deleted by a source whose metadata store tells of no hold yet', async () => {
+    on = await BrokersOnMemory.start(2, { 'merge.interval.ms': '100000000', 'merge.threshold.objects': '1000000' });
+    const topicId = await on.createTopic('rides', [1]);
+    for (let i = 0; i < 3; i++) await on.append(on.log(1, topicId));
+    const stale = await on.until(on.meta.list(keys.holdsOn(1)));
+    let asked = 0;
+    on.faults(1).list = (prefix, run) => {
+      if (prefix !== keys.holdsOn(1)) return run();
+      asked++;
+      return Promise.resolve(stale);
+    };
+    await on.move(topicId, 2);
+    await on.eventually('the source wants to delete', () => asked > 1);
+    await on.rest(2_000);
+    assert.deepEqual(await on.readAll(on.log(2, topicId)), [0, 1, 2]);
+    await on.check();
+  });
+
+  test('is dropped in a cluster at rest, too, when the first attempt failed', async () => {
+    on = await BrokersOnMemory.start(2);
+    const topicId = await on.createTopic('rides', [1]);
+    await on.append(on.log(1, topicId));
+    let failed = 0;
+    on.faults(2).txn = (asked, run) => {
+      if (failed > 0 || !asked.then.some(({ key }) => key === keys.hold(1, topicId, 0))) return run();
+      failed++;
+      return Promise.reject(new MetaUnknown('answer lost'));
+    };
+    await on.move(topicId, 2);
+    await on.until(on.log(2, topicId).deleteRecordsBefore(1));
+    await on.eventually('the hold goes', async () => Object.keys(await on.holds(topicId)).length === 0);
+    assert.equal(failed, 1);
   });
 });

@@ -85,7 +85,10 @@ export class Collection {
     this.#due = this.#due.filter(({ dueAtMs }) => dueAtMs > now);
     const keys = due.flatMap((batch) => batch.keys);
     const provenAt = Math.max(...due.map((batch) => batch.provenAt));
-    const held = await this.#options.heldOf(keys, provenAt);
+    const held = await this.#options.heldOf(keys, provenAt).catch((error: unknown) => {
+      this.#options.logger.error('nobody says which objects are held: nothing is deleted now', { error: String(error) });
+      return undefined;
+    });
     for (const key of keys) this.#waiting.delete(key);
     const later = held === undefined ? keys : keys.filter((key) => held.has(key));
     const free = held === undefined ? [] : keys.filter((key) => !held.has(key) && !this.#options.isReached(key));

@@ -5,7 +5,7 @@
  * Revisions are etcd's: an empty store is at 1, every transaction that changes something is one more, and all
  * its changes carry that number. History older than `compactedRevision` is gone: a watch from before it gets a gap.
  */
-import { compareKeys, lowerBound } from './key-order.ts';
+import { compareKeys } from './key-order.ts';
 import {
   type MetaCompare,
   type MetaEntry,
@@ -16,6 +16,7 @@ import {
   type MetaTxn,
   type MetaTxnResult,
 } from './meta-store.ts';
+import { SortedKeys } from './sorted-keys.ts';
 
 /** One key's change within a revision; a deletion has no value. */
 export interface MetaChange {
@@ -45,7 +46,7 @@ export class MetaMap {
   #revision: number;
   #compactedRevision: number;
   readonly #entries = new Map<string, MetaMapEntry>();
-  #keys: string[] = [];
+  #keys = new SortedKeys();
   /** Ascending by revision. */
   #history: MetaEvent[] = [];
   #historyCharacters = 0;
@@ -63,7 +64,7 @@ export class MetaMap {
       map.#entries.set(entry.key, entry);
       if (entry.lease !== undefined) map.#attach(entry.lease, entry.key);
     }
-    map.#keys = [...map.#entries.keys()].sort(compareKeys);
+    map.#keys = new SortedKeys(map.#entries.keys());
     return map;
   }
 
@@ -83,17 +84,13 @@ export class MetaMap {
 
   list(prefix: string): MetaList {
     const entries: MetaEntry[] = [];
-    for (let at = lowerBound(this.#keys, prefix); at < this.#keys.length; at++) {
-      const key = this.#keys[at] as string;
-      if (!key.startsWith(prefix)) break;
-      entries.push(this.get(key) as MetaEntry);
-    }
+    for (const key of this.#keys.withPrefix(prefix)) entries.push(this.get(key) as MetaEntry);
     return { entries, revision: this.#revision };
   }
 
   /** All entries with their leases, ascending by key. */
   entries(): readonly MetaMapEntry[] {
-    return this.#keys.map((key) => this.#entries.get(key) as MetaMapEntry);
+    return Array.from(this.#keys.withPrefix(''), (key) => this.#entries.get(key) as MetaMapEntry);
   }
 
   /** Throws `MetaRefused`, with nothing applied, when a put names a lease that is gone. */
@@ -201,11 +198,11 @@ export class MetaMap {
     if (before?.lease !== undefined) this.#keysOfLease.get(before.lease)?.delete(key);
     if (value === undefined) {
       this.#entries.delete(key);
-      this.#keys.splice(lowerBound(this.#keys, key), 1);
+      this.#keys.delete(key);
       this.#remember({ kind: 'delete', key, modRevision });
       return true;
     }
-    if (!before) this.#keys.splice(lowerBound(this.#keys, key), 0, key);
+    if (!before) this.#keys.add(key);
     this.#entries.set(key, lease === undefined ? { key, value, modRevision } : { key, value, modRevision, lease });
     if (lease !== undefined) this.#attach(lease, key);
     this.#remember({ kind: 'put', key, value, modRevision });

@@ -103,6 +103,10 @@ bench: build ## side by side with Apache Kafka   (QUICK=1 for a look of some sec
 bench-scale: build ## a start after kill -9 with gigabytes of log, and 10,000 idle partitions   (QUICK=1)
 	@node dist/bench/scale.js $(ARGS)
 
+.PHONY: bench-scale-cluster
+bench-scale-cluster: build ## 100,000 partitions over 20 brokers: what grows how   (ARGS="--quick", ARGS="--etcd")
+	@node dist/bench/scale-cluster.js $(ARGS)
+
 .PHONY: clean
 clean: ## remove dist/ and node_modules/ (never data/)
 	@rm -rf dist .build node_modules

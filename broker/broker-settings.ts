@@ -158,6 +158,11 @@ export const brokerSettings = {
   'merge.threshold.objects': setting(int({ min: 1 }), '500', 'WAL objects that start a merge.'),
   'merge.interval.ms': setting(int({ min: 1 }), '60000', 'A merge starts at this age of the oldest WAL object at the latest.'),
   'stream.object.min.bytes': setting(long({ min: 1 }), String(8 * MIB), 'A partition with so many bytes in a merge gets a stream object of its own.'),
+  'checkpoint.interval.objects': setting(
+    int({ min: 1 }),
+    '1000',
+    'WAL objects between two checkpoints at most: whoever takes over a dead broker reads each of them first.',
+  ),
   'checkpoint.interval.ms': setting(int({ min: 1 }), '60000', 'Longest time between two checkpoints while something changed.'),
   'gc.delay.ms': setting(long({ min: 0 }), '3600000', 'An object that nothing needs is deleted after this delay.'),
 

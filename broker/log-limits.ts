@@ -5,6 +5,8 @@ import type { LogLimits } from './log/log.ts';
 const largestDecompressedBytes = 64 * 1024 * 1024;
 const maxProducersPerPartition = 100_000;
 const tickMs = 100;
+/** A slice costs a recovery some ten microseconds. */
+const checkpointSlices = 20_000;
 const kib = 1024;
 const mib = 1024 * kib;
 const settleMs = 5_000;
@@ -49,6 +51,8 @@ export function logLimits(config: BrokerConfig): LogLimits {
     },
     logCacheBytes: config.logCacheBytes,
     checkpointBytes: config.mergeThresholdBytes,
+    checkpointObjects: config.checkpointIntervalObjects,
+    checkpointSlices,
     checkpointIntervalMs: config.checkpointIntervalMs,
     retentionIntervalMs: config.logRetentionCheckIntervalMs,
     tickMs,

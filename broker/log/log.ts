@@ -31,6 +31,9 @@ export interface LogLimits {
   readonly logCacheBytes: number;
   /** A checkpoint is written when this many bytes were appended since the last one, … */
   readonly checkpointBytes: number;
+  /** … or so many WAL objects, or slices in them, were written: a recovery reads each of them … */
+  readonly checkpointObjects: number;
+  readonly checkpointSlices: number;
   /** … or when something changed and the last one is this old. */
   readonly checkpointIntervalMs: number;
   readonly retentionIntervalMs: number;
@@ -112,6 +115,8 @@ export class Log {
   readonly #cache: LogCache;
   #tick: Timer | undefined;
   #bytesSinceCheckpoint = 0;
+  #objectsSinceCheckpoint = 0;
+  #slicesSinceCheckpoint = 0;
   #checkpointedAtMs: number;
   #retentionAtMs: number;
   #checkpointing: Promise<boolean> | undefined;
@@ -133,6 +138,8 @@ export class Log {
       onGroupCounted: (group) => {
         this.#cache.add(group);
         this.#bytesSinceCheckpoint += group.sizeBytes;
+        this.#objectsSinceCheckpoint++;
+        this.#slicesSinceCheckpoint += group.slices.length;
       },
       onPlaced: (key, object) => this.#placed(key, object),
       onEnd: (end) => this.#end(end),
@@ -228,6 +235,8 @@ export class Log {
 
   async #checkpoint(): Promise<boolean> {
     this.#bytesSinceCheckpoint = 0;
+    this.#objectsSinceCheckpoint = 0;
+    this.#slicesSinceCheckpoint = 0;
     this.#checkpointedAtMs = this.#options.clock.monotonicMs();
     const { checkpoints } = this.#options;
     const { key, counted } = this.wal.put((placed) => {
@@ -340,7 +349,10 @@ export class Log {
       this.#applyRetention();
     }
     const due =
-      this.#bytesSinceCheckpoint >= limits.checkpointBytes || (now - this.#checkpointedAtMs >= limits.checkpointIntervalMs && this.#checkpointSaysMore());
+      this.#bytesSinceCheckpoint >= limits.checkpointBytes ||
+      this.#objectsSinceCheckpoint >= limits.checkpointObjects ||
+      this.#slicesSinceCheckpoint >= limits.checkpointSlices ||
+      (now - this.#checkpointedAtMs >= limits.checkpointIntervalMs && this.#checkpointSaysMore());
     if (due && !this.#checkpointing) this.checkpoint().catch((error: unknown) => logger.error('checkpoint failed', { error: String(error) }));
     this.#merger.runIfDue();
     this.#collection.run().catch((error: unknown) => logger.error('collection failed', { error: String(error) }));

@@ -57,6 +57,8 @@ export const testLogLimits: LogLimits = {
   },
   logCacheBytes: 1 << 30,
   checkpointBytes: 1 << 30,
+  checkpointObjects: 1 << 30,
+  checkpointSlices: 1 << 30,
   checkpointIntervalMs: 1e12,
   retentionIntervalMs: 1e12,
   tickMs: 100,

@@ -67,7 +67,7 @@ export class Election {
     const shown = this.#options.controller();
     if (shown && shown.modRevision > Math.max(this.#term?.modRevision ?? 0, this.#lostUpTo)) {
       if (this.#isOwn(shown.record)) return this.#won({ term: shown.record.term, modRevision: shown.modRevision });
-      if (this.#term) this.#lost('another was elected', { ...shown.record });
+      if (this.#term) this.#lost('another was elected', { by: `${shown.record.node}/${shown.record.epoch}`, term: shown.record.term });
     }
     if (!this.#isVacant()) return;
     this.#running = this.#run()

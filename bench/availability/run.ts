@@ -13,7 +13,7 @@ import { projectFolder } from '../../test/lab/cache.ts';
 import { describeMachine } from '../machine.ts';
 import { type ClusterKind, clusterKinds } from './clusters.ts';
 import { type AvailabilityResults, gapChart, resultTable, type ScenarioResult } from './report.ts';
-import { type Scenario, scenarios, type Try } from './scenarios.ts';
+import { type Scenario, restore, scenarios, type Try } from './scenarios.ts';
 import { Stage } from './stage.ts';
 
 const env = process.env;
@@ -64,6 +64,7 @@ async function measure(kind: ClusterKind, scenario: Scenario): Promise<ScenarioR
       const one = await scenario.attempt(stage, { index, mostLoadMs });
       observed.push(one);
       console.error(`availability: ${kind.name} ${scenario.name} ${index + 1}/${count}: ${JSON.stringify({ ...one, gapsMs: undefined }, rounded)}`);
+      if (index + 1 < count) await restore(stage, one);
     }
     return { ...about, ...(await stage.close()) };
   } catch (error) {

@@ -3,6 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Event, Observation, Stage } from './stage.ts';
 
 export interface Try extends Observation {
+  /** The broker that was lost; undefined when none was. */
+  readonly victim?: number;
   readonly victimWasController: boolean;
 }
 
@@ -43,10 +45,15 @@ async function loseBroker(stage: Stage, { index, mostLoadMs }: TryOptions, how: 
   const victim = index % 2 === 0 ? controller : (others[(index >> 1) % others.length] ?? controller);
   const event: Event = { run: () => cluster[how](victim), isAffected: (leader) => leader === victim, isAgain: (node) => node !== victim };
   const observation = await stage.observe(event);
-  await cluster.start(victim);
-  await cluster.spread(admin, stage.topics);
+  return { ...observation, victim, victimWasController: victim === controller };
+}
+
+/** Between two tries: all brokers serve, and what was moved is spread again. */
+export async function restore(stage: Stage, { victim }: Try): Promise<void> {
+  if (victim === undefined) return;
+  await stage.cluster.start(victim);
+  await stage.cluster.spread(stage.admin, stage.topics);
   await stage.untilSteady();
-  return { ...observation, victimWasController: victim === controller };
 }
 
 async function moveOne(stage: Stage, { index }: TryOptions): Promise<Try> {

@@ -12,7 +12,8 @@ import { dataPrefix, objectPrefixes, walPrefix } from '../log/format/object-keys
 import type { CheckpointListener, Log } from '../log/log.ts';
 import type { Mutants } from '../log/mutants.ts';
 import type { Partition } from '../log/partition.ts';
-import type { MetadataImage, ShownHold } from './metadata-image.ts';
+import type { MetadataImage } from './metadata-image.ts';
+import type { ShownHold } from './shown-records.ts';
 
 export interface HoldUpkeepOptions {
   readonly meta: MetaStore;

@@ -11,9 +11,7 @@ import {
   brokerConfigRecord,
   type ControllerRecord,
   controllerRecord,
-  type FeaturesRecord,
   featuresRecord,
-  type HoldRecord,
   holdRecord,
   keys,
   moveRecord,
@@ -26,12 +24,12 @@ import {
   parseRecord,
   parseRecoveryKey,
   partitionRecord,
-  type RecoveryRecord,
   recoveryRecord,
   type TombstoneRecord,
   tombstoneRecord,
   topicRecord,
 } from '../../cluster/meta-records.ts';
+import type { ShownController, ShownFeatures, ShownHold, ShownPartition, ShownRecovery } from './shown-records.ts';
 
 export interface MetadataImageOptions {
   readonly meta: MetaStore;
@@ -51,35 +49,6 @@ export interface MetadataImageOptions {
   readonly onRecoveryShown: (shown: ShownRecovery) => void;
   /** Which brokers there are, what is asked of them or who is controller changed. */
   readonly onClusterChanged: () => void;
-}
-
-export interface ShownPartition {
-  readonly topicId: TopicId;
-  readonly partition: number;
-  readonly record: PartitionRecord;
-  readonly modRevision: number;
-  /** A list may be stale: it alone opens nothing (design §4). */
-  readonly source: 'event' | 'list';
-}
-
-export interface ShownRecovery {
-  readonly incarnation: Incarnation;
-  readonly record: RecoveryRecord;
-  readonly modRevision: number;
-}
-
-export interface ShownHold {
-  /** Whose objects are held. */
-  readonly node: NodeId;
-  readonly topicId: TopicId;
-  readonly partition: number;
-  readonly record: HoldRecord;
-  readonly modRevision: number;
-}
-
-export interface ShownController {
-  readonly record: ControllerRecord;
-  readonly modRevision: number;
 }
 
 const nobody: ControllerRecord = { node: -1 as NodeId, epoch: 0, term: 0 };
@@ -111,7 +80,7 @@ export class MetadataImage implements ClusterImage {
   readonly #liveEpochs = new Map<number, number>();
   #controller: ShownController | undefined;
   #sortedMoves: readonly MoveImage[] | undefined;
-  #features: { readonly record: FeaturesRecord; readonly modRevision: number } | undefined;
+  #features: ShownFeatures | undefined;
   readonly #tombstones = new Map<TopicId, TombstoneRecord>();
   readonly #brokerConfigs = new Map<string, Readonly<Record<string, string>>>();
   readonly #waiting: { readonly revision: number; readonly resolve: () => void }[] = [];
@@ -207,7 +176,7 @@ export class MetadataImage implements ClusterImage {
   }
 
   /** Undefined: nobody ever finalized a version. */
-  get features(): { readonly record: FeaturesRecord; readonly modRevision: number } | undefined {
+  get features(): ShownFeatures | undefined {
     return this.#features;
   }
 

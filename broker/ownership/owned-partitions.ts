@@ -16,7 +16,7 @@ import type { Partition } from '../log/partition.ts';
 import type { StoredStates } from '../log/stored-states.ts';
 import type { TopicLogConfig } from '../log/topic-log-config.ts';
 import type { PartitionLookup, PartitionTable } from '../server/services.ts';
-import type { ShownPartition } from './metadata-image.ts';
+import type { ShownPartition } from './shown-records.ts';
 import type { AcquiredPartition } from './takeover.ts';
 
 export interface OwnedPartitionsOptions {

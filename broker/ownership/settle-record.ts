@@ -8,7 +8,7 @@ import { type MetaStore, MetaUnavailable, MetaUnknown } from '../../io/meta/meta
 import type { Incarnation } from '../../cluster/identifiers.ts';
 import { keys } from '../../cluster/meta-records.ts';
 import { livingGuard } from './incarnation.ts';
-import type { ShownPartition } from './metadata-image.ts';
+import type { ShownPartition } from './shown-records.ts';
 
 export interface SettleOptions {
   readonly meta: MetaStore;

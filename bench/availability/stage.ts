@@ -53,7 +53,7 @@ const groups = 6;
 const kafkajsPauseMs = 50;
 const warmUpMs = 2_000;
 const calmMs = 1_000;
-const againWithinMs = 60_000;
+const againWithinMs = 120_000;
 const pollMs = 10;
 
 export class Stage {

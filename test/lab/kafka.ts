@@ -20,6 +20,7 @@ const tools: Readonly<Record<string, string>> = {
   'kafka-reassign-partitions': 'org.apache.kafka.tools.reassign.ReassignPartitionsCommand',
   'kafka-leader-election': 'org.apache.kafka.tools.LeaderElectionCommand',
   'kafka-log-dirs': 'org.apache.kafka.tools.LogDirsCommand',
+  'kafka-features': 'org.apache.kafka.tools.FeatureCommand',
   'kafka-metadata-quorum': 'org.apache.kafka.tools.MetadataQuorumCommand',
   'kafka-broker-api-versions': 'org.apache.kafka.tools.BrokerApiVersionsCommand',
   'kafka-producer-perf-test': 'org.apache.kafka.tools.ProducerPerformance',

@@ -12,7 +12,7 @@ export interface ScaleResults {
 interface Row {
   readonly name: string;
   readonly title: string;
-  readonly unit: 'ms' | 's' | 'MiB' | '%' | '';
+  readonly unit: 'ms' | 's' | 'MiB' | '%' | 'CPU-s' | '';
   readonly digits?: number;
 }
 
@@ -36,6 +36,7 @@ const rows: readonly Row[] = [
   { name: 'createLastMs', title: 'the last such topic is made in', unit: 'ms' },
   { name: 'metadataAnswerMs', title: 'Metadata answer for such a topic', unit: 'ms' },
   { name: 'startMs', title: 'start of a broker without partitions: process to serving', unit: 'ms' },
+  { name: 'startMsCpu', title: '… its CPU until then', unit: 'CPU-s', digits: 2 },
   { name: 'startImageMs', title: '… of it listing the metadata', unit: 'ms' },
   { name: 'startLifeMs', title: '… of it from registration to serving', unit: 'ms' },
   { name: 'recoverPartitions', title: 'partitions of a broker that is killed', unit: '' },
@@ -43,12 +44,16 @@ const rows: readonly Row[] = [
   { name: 'recoverOwnedMs', title: '… to the last of them owned by another', unit: 'ms' },
   { name: 'recoverSealMs', title: '… of it sealing', unit: 'ms' },
   { name: 'recoverTakeoverMs', title: 'the whole takeover by the controller', unit: 'ms' },
+  { name: 'recoverControllerCpu', title: '… CPU of the controller for it', unit: 'CPU-s', digits: 2 },
+  { name: 'recoverMetadataCpu', title: '… CPU of the metadata store for it', unit: 'CPU-s', digits: 2 },
   { name: 'drainPartitions', title: 'partitions of a broker that is drained', unit: '' },
   { name: 'drainMs', title: 'SIGTERM to the last of them served by another', unit: 'ms' },
   { name: 'drainOwnedMs', title: '… to the last of them owned by another', unit: 'ms' },
   { name: 'drainEndMs', title: 'SIGTERM to the end of its process', unit: 'ms' },
   { name: 'startAllMs', title: 'all killed and started at once: to the last broker serving', unit: 'ms' },
   { name: 'startAllServedMs', title: '… to the last partition served', unit: 'ms' },
+  { name: 'startAllBrokerCpu', title: '… CPU of a broker for it', unit: 'CPU-s', digits: 2 },
+  { name: 'startAllMetadataCpu', title: '… CPU of the metadata store for it', unit: 'CPU-s', digits: 2 },
 ];
 
 export function scaleTable({ date, machine, metadata, steps }: ScaleResults): string {

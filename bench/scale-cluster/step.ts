@@ -111,6 +111,8 @@ class Step {
     const victim = this.#cluster.brokers.length - 1 === controller ? 0 : this.#cluster.brokers.length - 1;
     const lost = owners.ownedBy(victim);
     const logFrom = this.#cluster.logBytes(controller);
+    const cpuOfController = cpuClock(await this.#cluster.pidOf(controller));
+    const cpuOfMetadata = cpuClock(this.#cluster.metadata.pid);
     const startMs = performance.now();
     await this.#cluster.broker(victim).kill();
     await owners.until(() => lost.every(({ owner }) => owner.node !== victim), 'the partitions of the killed broker have another owner');
@@ -120,6 +122,7 @@ class Step {
     this.#figures['recoverPartitions'] = lost.length;
     await delay(2_000);
     const lines = this.#cluster.logLines(controller, logFrom);
+    this.#set({ recoverControllerCpu: cpuOfController(), recoverMetadataCpu: cpuOfMetadata() });
     this.#set({ recoverSealMs: tookMs(lines, 'incarnation sealed'), recoverTakeoverMs: tookMs(lines, 'a dead broker was taken over') });
     return victim;
   }
@@ -154,11 +157,15 @@ class Step {
   /** Every broker killed and started at once: each recovers its own past. */
   async startAll(owners: WatchedOwners): Promise<void> {
     await Promise.all(this.#cluster.brokers.map((broker) => broker.kill()));
+    const cpuOfMetadata = cpuClock(this.#cluster.metadata.pid);
     const startMs = performance.now();
     const starts = await Promise.all(this.#cluster.brokers.map((broker) => broker.start().then(() => performance.now() - startMs)));
     this.#figures['startAllMs'] = Math.max(...starts);
     await untilAllServe([...owners.partitions.values()], this.addressOf);
     this.#figures['startAllServedMs'] = performance.now() - startMs;
+    this.#figures['startAllMetadataCpu'] = cpuOfMetadata();
+    const pids = await Promise.all(this.#cluster.brokers.map(({ node }) => this.#cluster.pidOf(node)));
+    this.#figures['startAllBrokerCpu'] = mean(pids.map((pid) => usageOf(pid).cpuSeconds));
   }
 
   async restAfter(): Promise<void> {
@@ -171,6 +178,7 @@ class Step {
     const startMs = performance.now();
     await this.#cluster.broker(node).start();
     this.#figures[figure] = performance.now() - startMs;
+    this.#figures[`${figure}Cpu`] = usageOf(await this.#cluster.pidOf(node)).cpuSeconds;
     return this.#cluster.logLines(node, logFrom);
   }
 
@@ -198,6 +206,12 @@ async function revisionOf(meta: MetaStore): Promise<number> {
 function tookMs(lines: readonly LogLine[], message: string): number | undefined {
   const took = lines.find((line) => line.message === message)?.['tookMs'];
   return typeof took === 'number' ? took : undefined;
+}
+
+/** Answers the CPU-seconds that the process took since: they say more than times where many share a machine. */
+function cpuClock(pid: number): () => number {
+  const before = usageOf(pid);
+  return () => difference(usageOf(pid), before).cpuSeconds;
 }
 
 function residentMiB(pid: number): number {

@@ -4,7 +4,7 @@ import { afterEach, describe, test } from 'node:test';
 import { MetaRefused, type MetaTxn } from '../../io/meta/meta-store.ts';
 import type { TopicId } from '../../cluster/identifiers.ts';
 import { keys } from '../../cluster/meta-records.ts';
-import { BrokersOnMemory } from '../testing/brokers-on-memory.ts';
+import { batchAt, BrokersOnMemory } from '../testing/brokers-on-memory.ts';
 
 let on: BrokersOnMemory;
 afterEach(() => on.close());
@@ -65,6 +65,8 @@ describe('a dead broker', () => {
     }
     assert.deepEqual(owners, new Set(on.nodes));
     await everyRecordOnce(topicId, [3, 3, 3, 3]);
+    const retried = on.log(on.ownersOf(topicId, 0)[0] ?? 0, topicId).append(batchAt(2, 100, 1), { origin: 'client' });
+    assert.ok(retried.kind === 'duplicate' && retried.baseOffset === 2, retried.kind);
     for (let i = 0; i < 4; i++) await on.append(on.log(on.ownersOf(topicId, i)[0] ?? 0, topicId, i));
     await on.rest(60_000);
     await everyRecordOnce(topicId, [4, 4, 4, 4]);

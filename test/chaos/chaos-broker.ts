@@ -16,7 +16,7 @@ export interface ChaosBrokerOptions {
   readonly node: number;
   readonly folder: string;
   readonly metadata: ChaosStore;
-  /** Undefined: the folder `data` below `folder`'s parent. */
+  /** Undefined: the folder `data` below `folder`. */
   readonly objects: ChaosStore | undefined;
   readonly settings: readonly string[];
   readonly heapMiB: number;

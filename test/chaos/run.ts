@@ -86,8 +86,7 @@ async function run(): Promise<boolean> {
 
 function report(cluster: ChaosCluster, load: ChaosLoad, nemesis: Nemesis, window: { readonly fromMs: number; readonly toMs: number }): void {
   console.log(`done: ${[...nemesis.counts].map(([name, count]) => `${name} ${count}`).join(', ') || 'nothing'}`);
-  const ended = new Map<string, number>();
-  for (const { f, type } of record.history) ended.set(`${f} ${type}`, (ended.get(`${f} ${type}`) ?? 0) + 1);
+  const ended = countedBy(record.history, ({ f, type }) => `${f} ${type}`);
   console.log(`history: ${[...ended].map(([name, count]) => `${name} ${count}`).join(', ')}`);
   for (const f of ['send', 'poll'] as const) {
     const gaps = gapsOf(record.history, f, window);
@@ -96,17 +95,23 @@ function report(cluster: ChaosCluster, load: ChaosLoad, nemesis: Nemesis, window
       `${f === 'send' ? 'acknowledged' : 'read'}: available ${(100 * availability(gaps, 1_000)).toFixed(2)} %; longest gaps ${longest.map(describeGap).join(', ')}`,
     );
   }
-  console.log(`clients: ${load.complaints.length} complaints`);
-  for (const complaint of load.complaints.slice(0, 20)) console.log(`  ${complaint}`);
+  console.log(`clients: ${load.complaints.length} complaints, "(goes on)" where the library mends it itself`);
+  for (const [complaint, count] of countedBy(load.complaints, (text) => text.replace(/^[\d.]+ s, /, '').replace(/\d+\.\d+\.\d+\.\d+:\d+/, 'broker')))
+    console.log(`  ${count} × ${complaint}`);
   for (const { node, lives, peakRssMiB, ...broker } of cluster.brokers.map(summaryOf))
     console.log(`broker ${node}: ${lives} starts, at most ${peakRssMiB.toFixed(0)} MiB; ${broker.errors}`);
 }
 
 function summaryOf(broker: ChaosCluster['brokers'][number]) {
-  const messages = new Map<string, number>();
-  for (const line of broker.logged('error')) messages.set(String(line['message']), (messages.get(String(line['message'])) ?? 0) + 1);
+  const messages = countedBy(broker.logged('error'), (line) => String(line['message']));
   const errors = messages.size === 0 ? 'no errors logged' : `errors logged: ${[...messages].map(([message, count]) => `"${message}" ${count}`).join(', ')}`;
   return { node: broker.node, lives: broker.lives, peakRssMiB: broker.peakRssMiB, errors };
+}
+
+function countedBy<T>(items: readonly T[], nameOf: (item: T) => string): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const item of items) counts.set(nameOf(item), (counts.get(nameOf(item)) ?? 0) + 1);
+  return counts;
 }
 
 function describeGap(gap: Gap): string {

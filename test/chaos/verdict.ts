@@ -10,7 +10,7 @@ export interface RunningChaos {
   readonly record: ChaosRecord;
 }
 
-/** Kafka's own bound of how long somebody who was taken over may answer (contract C5). */
+/** How long somebody who was taken over may answer with an older prefix (contract C5). */
 const staleBoundMs = 2_000;
 
 /** Everything that was found wrong is in the record afterwards. */

@@ -44,6 +44,9 @@ export interface EtcdOptions {
 }
 
 const firstPageSize = 1_000;
+/** For each page etcd counts all keys that follow: a long list is read in pages of about this size, well below the 4 MiB that an answer may have. */
+const pageBytes = 1_000_000;
+const mostPageSize = 10_000;
 const listRestarts = 5;
 
 export class EtcdMetaStore implements MetaStore {
@@ -81,7 +84,8 @@ export class EtcdMetaStore implements MetaStore {
     let pageSize = firstPageSize;
     for (let restart = 0; ; restart++) {
       try {
-        return await this.#listPages(prefix, pageSize);
+        // A restart keeps its pages: those that follow may hold larger values.
+        return await this.#listPages(prefix, pageSize, restart === 0);
       } catch (error) {
         const verdict = judgeEtcdError(error);
         if (verdict === 'answer-too-large') pageSize = Math.ceil(pageSize / 8);
@@ -143,17 +147,21 @@ export class EtcdMetaStore implements MetaStore {
   }
 
   /** All pages at the revision of the first. */
-  async #listPages(prefix: string, pageSize: number): Promise<MetaList> {
+  async #listPages(prefix: string, pageSize: number, mayGrow: boolean): Promise<MetaList> {
     const { key: first, range_end } = prefixRange(prefix);
     const entries: MetaEntry[] = [];
     let revision = 0;
+    let limit = pageSize;
     for (let key = first; ; ) {
-      const { header, kvs, more } = await this.#endpoints.read((client, options) => client.kv.range({ key, range_end, limit: pageSize, revision }, options));
+      const { header, kvs, more } = await this.#endpoints.read((client, options) => client.kv.range({ key, range_end, limit, revision }, options));
       for (const kv of kvs) entries.push(toEntry(kv));
       if (revision === 0) revision = Number(header.revision);
       const last = kvs.at(-1);
       if (!more || !last) return { entries, revision };
       key = keyAfter(last.key);
+      if (!mayGrow) continue;
+      const bytes = kvs.reduce((sum, kv) => sum + kv.key.length + kv.value.length, 0);
+      limit = Math.max(pageSize, Math.min(mostPageSize, Math.floor((pageBytes * kvs.length) / bytes)));
     }
   }
 

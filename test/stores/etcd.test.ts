@@ -106,6 +106,20 @@ function testsOf(binary: string): void {
     await run(etcd);
   }
 
+  test('a long list of small values with a few large ones behind them comes whole', { timeout }, async () => {
+    const store = storeAt(shared.endpoint);
+    const small = Array.from({ length: 1_500 }, (_, i) => `long/${String(i).padStart(5, '0')}`);
+    const large = Array.from({ length: 6 }, (_, i) => `long/z${i}`);
+    for (let i = 0; i < small.length; i += 100)
+      await store.txn({ compare: [], then: small.slice(i, i + 100).map((key) => ({ kind: 'put', key, value: 'small' })) });
+    for (const key of large) await set(store, key, 'x'.repeat(1_000_000));
+    const { entries } = await store.list('long/');
+    assert.deepEqual(
+      entries.map(({ key, value }) => [key, value.length]),
+      [...small.map((key) => [key, 5]), ...large.map((key) => [key, 1_000_000])],
+    );
+  });
+
   describe('the link breaks', () => {
     test('a watch that is cut again and again in a backlog of thousands of writes, and through kill -9 of etcd, loses and repeats nothing', { timeout }, () =>
       withEtcd(async (etcd) => {

@@ -89,6 +89,7 @@ export class MetadataImage implements ClusterImage {
   #revision = 0;
   #watch: MetaWatch | undefined;
   #compareTimer: Timer | undefined;
+  #notComparedMs = 0;
   #closed = false;
 
   constructor(options: MetadataImageOptions) {
@@ -224,10 +225,16 @@ export class MetadataImage implements ClusterImage {
   }
 
   #scheduleCompare(): void {
-    this.#compareTimer = this.#options.clock.setTimer(Math.max(compareIntervalMs, this.#revisions.size * compareMsPerKey), () => void this.#compare());
+    this.#compareTimer = this.#options.clock.setTimer(compareIntervalMs, () => {
+      this.#notComparedMs += compareIntervalMs;
+      // What there was when the timer was set says nothing: a broker often begins before its topics are there.
+      if (this.#notComparedMs >= this.#revisions.size * compareMsPerKey) void this.#compare();
+      else this.#scheduleCompare();
+    });
   }
 
   async #compare(): Promise<void> {
+    this.#notComparedMs = 0;
     try {
       const list = await this.#options.meta.list('');
       // An older one says nothing; what a newer one shows the watch may show in a moment, too.

@@ -29,7 +29,8 @@ const { values } = parseArgs({
 const mostPartitionsOfTopic = 5_000;
 // The image is compared with a full list every minute: that belongs to rest.
 const idleSeconds = Number(values['idle-seconds'] ?? (values.quick ? 10 : 70));
-const settleSeconds = values.quick ? 3 : 15;
+/** Before rest, the checkpoints of what was written shall be over. */
+const settleSeconds = values.quick ? 3 : 40;
 
 const kept = process.env['KEEP'];
 const workFolder = kept ? resolve(kept) : mkdtempSync(join(process.env['BENCH_FOLDER'] ?? tmpdir(), 'automq-scale-cluster-'));

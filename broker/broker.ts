@@ -11,7 +11,7 @@ import { beginLife, type BrokerLife } from './broker-life.ts';
 import type { BrokerConfig } from './config.ts';
 import { withFreePorts } from './listener-ports.ts';
 import type { Mutants } from './log/mutants.ts';
-import type { NodeIdentity } from './ownership/incarnation.ts';
+import { type NodeIdentity, StorageVersionRefused } from './ownership/incarnation.ts';
 import { InternalListener } from './ownership/liveness/internal-listener.ts';
 import { createHandlers } from './server/handlers/create-handlers.ts';
 import { type BoundListener, KafkaServer } from './server/kafka-server.ts';
@@ -91,6 +91,8 @@ export async function startBroker(asked: BrokerConfig, given: Io, options: Broke
           lastListeners = serving.listeners;
         } catch (error) {
           if (abort.signal.aborted) return;
+          // Somebody finalized a version meanwhile that this program cannot read.
+          if (error instanceof StorageVersionRefused) return fail(error);
           io.logger.error('a new incarnation could not begin, trying again', { error: String(error) });
           await sleep(io.clock, Math.min(maxRestartMs, restartMs * 2 ** attempt), abort.signal);
         }

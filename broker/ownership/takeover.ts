@@ -6,6 +6,7 @@
 import { type Clock, sleep } from '../../io/clock.ts';
 import type { Logger } from '../../io/logger.ts';
 import { type MetaCompare, type MetaEntry, type MetaOperation, type MetaStore, MetaUnavailable, MetaUnknown } from '../../io/meta/meta-store.ts';
+import { FormatError } from '../../std/byte-reader.ts';
 import type { Incarnation, TopicId } from '../../cluster/identifiers.ts';
 import {
   type HoldRecord,
@@ -90,15 +91,18 @@ export async function takeOverOwnPast(options: TakeoverOptions): Promise<Takeove
 export async function takeOver(claimed: readonly Claimed[], known: ReadonlySet<string>, options: TakeoverOptions): Promise<Takeover> {
   const sealedStates = new Map<string, ObjectKey>();
   const sealed: SealedPast = { states: sealedStates, known };
-  for (const { incarnation, record } of claimed) {
-    const started = options.clock.monotonicMs();
-    const state = await sealIncarnation(incarnation, record.checkpoint as ObjectKey | undefined, { ...options, damage: 'doubt' });
-    sealedStates.set(incarnationKey(incarnation), state);
-    options.logger.info('incarnation sealed', { sealed: incarnationKey(incarnation), tookMs: Math.round(options.clock.monotonicMs() - started) });
+  const ended: Incarnation[] = [];
+  const open: Claimed[] = [];
+  for (const each of claimed) {
+    const state = await sealOne(each, options);
+    if (state === 'ended') ended.push(each.incarnation);
+    else {
+      sealedStates.set(incarnationKey(each.incarnation), state);
+      open.push(each);
+    }
   }
   let left = await reassign(sealed, 0, options);
-  const ended: Incarnation[] = [];
-  for (const each of claimed) {
+  for (const each of open) {
     const fenced = await mark(each, { fenced: true }, options);
     left = await reassign(sealed, fenced.revision, options);
     if (left.unreadable.length > 0 || left.inDoubt.some(({ record }) => incarnationKey(record.owner) === incarnationKey(each.incarnation))) continue;
@@ -116,6 +120,21 @@ export async function takeOver(claimed: readonly Claimed[], known: ReadonlySet<s
     options.logger.error(`partitions may have records in objects that cannot be read, and stay closed: ${advice}`, { count: left.inDoubt.length, some });
   }
   return { ended, ...left };
+}
+
+/** The state object that the seal names. `ended`: another recoverer was faster, and what we would have read is being collected. */
+async function sealOne({ incarnation, record }: Claimed, options: TakeoverOptions): Promise<ObjectKey | 'ended'> {
+  const started = options.clock.monotonicMs();
+  try {
+    const state = await sealIncarnation(incarnation, record.checkpoint as ObjectKey | undefined, { ...options, damage: 'doubt' });
+    options.logger.info('incarnation sealed', { sealed: incarnationKey(incarnation), tookMs: Math.round(options.clock.monotonicMs() - started) });
+    return state;
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    const entry = await certain(options, () => options.meta.get(keys.recovery(incarnation.node, incarnation.epoch)));
+    if (entry && parseRecord(recoveryRecord, entry.value)?.ended) return 'ended';
+    throw error;
+  }
 }
 
 /** A revision at which our own registration stands: an older list may lack the incarnation that it claimed, and its partitions would stay closed. */

@@ -107,6 +107,10 @@ bench-scale: build ## a start after kill -9 with gigabytes of log, and 10,000 id
 bench-scale-cluster: build ## 100,000 partitions over 20 brokers: what grows how   (ARGS="--quick", ARGS="--etcd")
 	@node dist/bench/scale-cluster.js $(ARGS)
 
+.PHONY: bench-availability
+bench-availability: build ## what clients see when a broker dies or stops, or partitions move; beside Apache Kafka   (QUICK=1)
+	@node dist/bench/availability/run.js
+
 .PHONY: clean
 clean: ## remove dist/ and node_modules/ (never data/)
 	@rm -rf dist .build node_modules

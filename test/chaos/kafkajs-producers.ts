@@ -100,7 +100,8 @@ export class KafkajsProducer {
     try {
       const messages = values.map((value) => ({ key: null, value: fillingOf(value), partition, timestamp }));
       const [answer] = await life.producer.send({ topic, messages, acks: -1, timeout: 5_000 });
-      // The library calls it a success when it found nobody to send to.
+      // When its seed broker is replaced while it asks for metadata, the library gives that one's node id to another, and from then on sends
+      // nothing to what that other leads, which it calls a success (2.2.4, BrokerPool.refreshMetadata).
       if (!answer) throw new Error('acknowledged without an answer');
       const offset = Number(answer.baseOffset);
       recorder.record({ ...operation, type: 'ok', t1: record.nowMs, baseOffset: offset < 0 ? null : offset });

@@ -128,7 +128,7 @@ export async function beginLife(options: BrokerLifeOptions): Promise<BrokerLife>
       liveness?.clusterChanged();
     },
   });
-  const holds: HoldUpkeep = new HoldUpkeep({ meta: io.meta, logger, self: incarnation, image, log: () => log, ...mutantOption });
+  const holds: HoldUpkeep = new HoldUpkeep({ meta: io.meta, clock: io.clock, logger, self: incarnation, image, log: () => log, ...mutantOption });
   const log: Log = new Log({
     objects: io.objects,
     clock: io.clock,

@@ -81,7 +81,7 @@ export class Controller {
     const { signal } = this.#abort;
     while (!signal.aborted) {
       try {
-        const { claimed } = await claimedIncarnations(keys.recoveries, 0, { ...this.#options, signal });
+        const claimed = await claimedIncarnations(keys.recoveries, 0, { ...this.#options, signal });
         const due = claimed.filter((each) => !each.record.ended && !this.#isWorkedOn(each));
         const names = new Set(due.map(({ incarnation }) => incarnationKey(incarnation)));
         for (const name of this.#resting.keys()) if (!names.has(name)) this.#resting.delete(name);
@@ -166,7 +166,7 @@ export class Controller {
     const place = (orphans: Parameters<TakeoverOptions['place']>[0]) =>
       ownersForOrphans(image, orphans, new Set<NodeId>([claimed.incarnation.node].filter((node) => !image.brokers().some((broker) => broker.node === node)))) ??
       orphans.map(() => self);
-    const { ended } = await takeOver([claimed], new Set([incarnationKey(claimed.incarnation)]), {
+    const { ended } = await takeOver([claimed], {
       ...this.#options,
       states: this.#options.newStates(),
       signal: this.#abort.signal,

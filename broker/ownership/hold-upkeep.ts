@@ -3,6 +3,7 @@
  * (docs/design/0004-many-brokers.md). What a partition reaches is looked at when a checkpoint is built, and acted on when that is proven:
  * until then a recovery would start from an older state, which may reach more.
  */
+import type { Clock } from '../../io/clock.ts';
 import type { Logger } from '../../io/logger.ts';
 import { type MetaCompare, type MetaOperation, type MetaStore, MetaUnavailable, MetaUnknown } from '../../io/meta/meta-store.ts';
 import type { Incarnation, NodeId } from '../../cluster/identifiers.ts';
@@ -17,6 +18,7 @@ import type { ShownHold } from './shown-records.ts';
 
 export interface HoldUpkeepOptions {
   readonly meta: MetaStore;
+  readonly clock: Clock;
   readonly logger: Logger;
   readonly self: Incarnation;
   readonly image: MetadataImage;
@@ -35,6 +37,7 @@ interface Change {
 export const mostRanges = 200;
 /** Two compares and an operation each. */
 const changesPerTxn = 40;
+const tightenAfterMs = 120_000;
 
 export class HoldUpkeep implements CheckpointListener {
   readonly #options: HoldUpkeepOptions;
@@ -42,6 +45,8 @@ export class HoldUpkeep implements CheckpointListener {
   #running: Promise<void> | undefined;
   /** Changes were not written: a checkpoint is wanted although nothing else may change any more. */
   #again = false;
+  /** Since when a hold names more than the partition reaches, by key. */
+  #looseSince = new Map<string, number>();
 
   constructor(options: HoldUpkeepOptions) {
     this.#options = options;
@@ -49,13 +54,17 @@ export class HoldUpkeep implements CheckpointListener {
 
   wanted(): boolean {
     if (this.#again) return true;
-    const { image, log } = this.#options;
+    const { image, log, clock } = this.#options;
+    for (const since of this.#looseSince.values()) if (clock.monotonicMs() - since >= tightenAfterMs) return true;
     for (const { record, topicId, partition } of image.holds()) if (record.objects === undefined && log().find(topicId, partition)) return true;
     return false;
   }
 
   built(): void {
-    this.#built = [...this.#options.image.holds()].flatMap((hold) => this.#changeOf(hold) ?? []);
+    const looseBefore = this.#looseSince;
+    this.#looseSince = new Map();
+    this.#built = [...this.#options.image.holds()].flatMap((hold) => this.#changeOf(hold, looseBefore) ?? []);
+    for (const { hold } of this.#built) this.#looseSince.delete(keys.hold(hold.node, hold.topicId, hold.partition));
   }
 
   proven(): void {
@@ -79,7 +88,7 @@ export class HoldUpkeep implements CheckpointListener {
     await this.#running;
   }
 
-  #changeOf(hold: ShownHold): Change | undefined {
+  #changeOf(hold: ShownHold, looseBefore: ReadonlyMap<string, number>): Change | undefined {
     const { log, self } = this.#options;
     const partition = log().find(hold.topicId, hold.partition);
     if (!partition) return undefined;
@@ -87,12 +96,21 @@ export class HoldUpkeep implements CheckpointListener {
     const before = hold.record.objects;
     const reached = foreignObjects(partition, hold.node, self);
     if (reached.size === 0) return { hold, leaderEpoch, objects: undefined };
-    if (before === undefined || reached.size * 2 <= new ObjectRanges(before).count) {
-      const objects = objectRanges(reached, mostRanges);
-      // Bridged gaps may make it as long as it was.
-      if (before === undefined || objects.length < before.length) return { hold, leaderEpoch, objects };
-    }
+    const objects = objectRanges(reached, mostRanges);
+    if (before === undefined) return { hold, leaderEpoch, objects };
+    const held = new ObjectRanges(before).count;
+    const needed = new ObjectRanges(objects).count;
+    if (needed < held && (needed * 2 <= held || this.#isLooseForLong(hold, looseBefore))) return { hold, leaderEpoch, objects };
     return undefined;
+  }
+
+  /** Retention trims a little with every checkpoint: that is written now and then. */
+  #isLooseForLong({ node, topicId, partition }: ShownHold, looseBefore: ReadonlyMap<string, number>): boolean {
+    const key = keys.hold(node, topicId, partition);
+    const now = this.#options.clock.monotonicMs();
+    const since = looseBefore.get(key) ?? now;
+    this.#looseSince.set(key, since);
+    return now - since >= tightenAfterMs;
   }
 
   async #write(changes: readonly Change[]): Promise<void> {

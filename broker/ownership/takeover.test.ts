@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type MetaTxnResult, MetaUnknown } from '../../io/meta/meta-store.ts';
-import type { TopicId } from '../../cluster/identifiers.ts';
 import { keys, parseRecord, recoveryRecord } from '../../cluster/meta-records.ts';
 import { LivesOnMemory } from '../testing/lives-on-memory.ts';
 
@@ -45,27 +44,6 @@ describe('the mark that an earlier incarnation is fenced', () => {
     const entry = await on.meta.get(firstLife);
     assert.equal(entry && parseRecord(recoveryRecord, entry.value)?.ended, true);
   });
-});
-
-test('a partition that a write of an ended incarnation created in its sleep is taken over like any other', async () => {
-  const on = await LivesOnMemory.start();
-  on.kill();
-  await on.begin();
-  await on.rest(40_000);
-  assert.deepEqual((await on.meta.list(keys.recoveries)).entries, []);
-  const topicId = 'AAAAAAAAAAAAAAAAAAAAAQ' as TopicId;
-  const record = { owner: { node: 0, epoch: 1 }, leaderEpoch: 0, state: '' };
-  await on.meta.txn({
-    compare: [],
-    then: [
-      { kind: 'put', key: keys.partition(topicId, 0), value: JSON.stringify(record) },
-      { kind: 'put', key: keys.topic('late'), value: JSON.stringify({ topicId, partitions: 1, config: {} }) },
-    ],
-  });
-  on.kill();
-  await on.begin();
-  await on.append(on.log(topicId, 0), 100);
-  assert.equal(on.log(topicId, 0).leaderEpoch, 1);
 });
 
 /** The first write of the mark is not answered; answers how to apply it. */

@@ -75,22 +75,18 @@ export interface Claimed {
 
 /** Recovers all incarnations of this node that have not ended, and opens everything that is ours afterwards. */
 export async function takeOverOwnPast(options: TakeoverOptions): Promise<Takeover> {
-  const { claimed: past, known } = await ownPast(options);
+  const past = await ownPast(options);
   const { ended, ...left } = await takeOver(
     past.filter(({ record }) => !record.ended),
-    known,
     options,
   );
   return { ended: [...past.filter(({ record }) => record.ended).map(({ incarnation }) => incarnation), ...ended], ...left };
 }
 
-/**
- * Recovers claimed incarnations. `known`: all of which the metadata store has a key. An earlier incarnation of this node without one has
- * ended, and nothing is left of it.
- */
-export async function takeOver(claimed: readonly Claimed[], known: ReadonlySet<string>, options: TakeoverOptions): Promise<Takeover> {
+/** Recovers claimed incarnations. */
+export async function takeOver(claimed: readonly Claimed[], options: TakeoverOptions): Promise<Takeover> {
   const sealedStates = new Map<string, ObjectKey>();
-  const sealed: SealedPast = { states: sealedStates, known };
+  const sealed: SealedPast = { states: sealedStates };
   const ended: Incarnation[] = [];
   const open: Claimed[] = [];
   for (const each of claimed) {
@@ -155,10 +151,9 @@ export function incarnationKey({ node, epoch }: Incarnation): string {
 interface SealedPast {
   /** What the seals of those that had not ended name. */
   readonly states: ReadonlyMap<string, ObjectKey>;
-  readonly known: ReadonlySet<string>;
 }
 
-async function ownPast(options: TakeoverOptions): Promise<{ readonly claimed: readonly Claimed[]; readonly known: ReadonlySet<string> }> {
+async function ownPast(options: TakeoverOptions): Promise<readonly Claimed[]> {
   return claimedIncarnations(`${keys.recoveries}${options.self.node}/`, await registeredAt(options), options);
 }
 
@@ -167,22 +162,20 @@ export async function claimedIncarnations(
   prefix: string,
   notOlderThan: number,
   options: Pick<TakeoverOptions, 'meta' | 'clock' | 'signal' | 'logger'>,
-): Promise<{ readonly claimed: readonly Claimed[]; readonly known: ReadonlySet<string> }> {
+): Promise<readonly Claimed[]> {
   let list = await certain(options, () => options.meta.list(prefix));
   while (list.revision < notOlderThan) {
     await sleep(options.clock, retryMs, options.signal);
     list = await certain(options, () => options.meta.list(prefix));
   }
   const found: Claimed[] = [];
-  const known = new Set<string>();
   for (const { key, value, modRevision } of list.entries) {
     const incarnation = parseRecoveryKey(key);
     const record = parseRecord(recoveryRecord, value);
-    if (incarnation) known.add(incarnationKey(incarnation));
     if (incarnation && record) found.push({ incarnation, record, modRevision });
     else options.logger.error('a recovery record does not fit its schema and is ignored', { key });
   }
-  return { claimed: found.sort((a, b) => a.incarnation.node - b.incarnation.node || a.incarnation.epoch - b.incarnation.epoch), known };
+  return found.sort((a, b) => a.incarnation.node - b.incarnation.node || a.incarnation.epoch - b.incarnation.epoch);
 }
 
 /**
@@ -240,9 +233,9 @@ async function findOrphans(
     if (!id || !record) continue;
     // Whenever a record names a sealed incarnation it is reassigned: also when a write that slept for hours named it after it had ended.
     const state = sealed.states.get(incarnationKey(record.owner));
-    if (!state && !isForgotten(record.owner, sealed, options)) continue;
+    if (!state) continue;
     const found = { ...id, key, modRevision, record };
-    const isInDoubt = state !== undefined && !(await isListed(found, state, options)) && (await options.states.doubtsOf(state)).length > 0;
+    const isInDoubt = !(await isListed(found, state, options)) && (await options.states.doubtsOf(state)).length > 0;
     (isInDoubt ? inDoubt : orphans).push(found);
   }
   return { orphans, inDoubt };
@@ -268,10 +261,6 @@ async function holdInDoubt(inDoubt: readonly FoundRecord[], options: TakeoverOpt
 
 function isSelf({ node, epoch }: Incarnation, { self }: TakeoverOptions): boolean {
   return node === self.node && epoch === self.epoch;
-}
-
-function isForgotten(owner: Incarnation, { known }: SealedPast, { self }: TakeoverOptions): boolean {
-  return owner.node === self.node && owner.epoch < self.epoch && !known.has(incarnationKey(owner));
 }
 
 async function isListed({ topicId, partition, record }: FoundRecord, state: ObjectKey, options: TakeoverOptions): Promise<boolean> {

@@ -3,7 +3,7 @@
  * object after the other, and puts the new places into the indexes. Nothing else of a partition is touched. Inputs go
  * when a checkpoint that no longer names them is proven, as everything that the catalog releases.
  */
-import type { Clock } from '../../../io/clock.ts';
+import { type Clock, sleep } from '../../../io/clock.ts';
 import type { Logger } from '../../../io/logger.ts';
 import type { Counter, Metrics } from '../../../io/metrics.ts';
 import type { ObjectStore } from '../../../io/object/object-store.ts';
@@ -71,6 +71,9 @@ export interface MergerOptions {
 const leastEntriesPerPartition = 64;
 /** Entries that are looked at between two pauses. */
 const entriesPerPause = 2_000;
+/** A merge that is not behind rests so many times as long as it worked. */
+const restFactor = 3;
+const longestRestMs = 1_000;
 /** Damaged objects that are remembered, and left alone until the next life. */
 const maxDamaged = 10_000;
 
@@ -139,8 +142,9 @@ export class Merger {
     const plan = await this.#plan();
     for (const output of plan.outputs) {
       if (this.#abort.signal.aborted) return;
+      const startedMs = clock.monotonicMs();
       await this.#merge(output);
-      await this.#pause();
+      await this.#giveWay(clock.monotonicMs() - startedMs);
     }
     const againMs = plan.more ? 0 : this.#sparseSince.size > 0 ? limits.sparseDelayMs : undefined;
     if (againMs !== undefined) this.#dueAtMs = Math.min(this.#dueAtMs ?? Infinity, clock.monotonicMs() + againMs);
@@ -308,6 +312,13 @@ export class Merger {
     logger.error('merging ends: another writer uses the names of this incarnation', { key, reason: result.kind === 'lost' ? result.reason : 'a seal' });
     this.close();
     return 'not';
+  }
+
+  /** After a peak a merge has time: what is left to rewrite must not delay acknowledgements. While as much comes in as is merged it has none. */
+  async #giveWay(tookMs: number): Promise<void> {
+    const { clock, limits } = this.#options;
+    if (this.#waitingBytes >= limits.thresholdBytes) return this.#pause();
+    await sleep(clock, Math.min(longestRestMs, tookMs * restFactor), this.#abort.signal);
   }
 
   #pause(): Promise<void> {

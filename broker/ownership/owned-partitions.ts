@@ -227,14 +227,18 @@ export class OwnedPartitions implements PartitionTable {
   setMoving(topicId: TopicId, partition: number, settled: Promise<void>): void {
     const key = partitionKey(topicId, partition);
     this.#moving.set(key, settled);
-    void settled.finally(() => this.#moving.delete(key));
+    void settled.finally(() => {
+      if (this.#moving.get(key) === settled) this.#moving.delete(key);
+    });
   }
 
   /** Another broker owns it since `leaderEpoch`. */
   closeMoved(topicId: TopicId, partition: number, leaderEpoch: number): void {
     const key = partitionKey(topicId, partition);
     this.#epochs.set(key, Math.max(leaderEpoch, this.#epochs.get(key) ?? 0));
-    if (!this.#options.log.find(topicId, partition)) return;
+    const open = this.#options.log.find(topicId, partition);
+    // It came back before its going was settled: what is open now is a later opening.
+    if (!open || open.leaderEpoch >= leaderEpoch) return;
     this.#options.log.close(topicId, partition, 'moved');
     this.#options.onClosed(topicId, partition);
   }
